@@ -1,0 +1,1 @@
+//! Pure numerics: stability, drift, anomaly, exhaustion, risk.

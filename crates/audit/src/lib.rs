@@ -1,0 +1,1 @@
+//! Ledger entries, hash chain, Merkle tree, checkpoints, proofs and the offline verifier.

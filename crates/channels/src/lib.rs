@@ -1,0 +1,1 @@
+//! Messages out: signed webhooks behind the egress guard.

@@ -1,0 +1,1 @@
+//! Act by machine: assess, plan, envelope, approve, execute, verify, roll back.

@@ -1,0 +1,1 @@
+//! Signals in: OTLP, Prometheus, events, files, host and scrape collectors.

@@ -1,0 +1,1 @@
+//! Act by people: alerts, grouping, de-duplication.

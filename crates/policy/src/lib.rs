@@ -1,0 +1,1 @@
+//! The decision point: roles, grants and base rules as policies; egress rules.

@@ -1,0 +1,1 @@
+//! HTTP, gRPC, live streams, policy enforcement, configuration, wiring.

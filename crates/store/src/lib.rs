@@ -1,0 +1,1 @@
+//! State at rest: principals, keys, playbooks, interventions, alerts, ledger, outbox.

@@ -1,0 +1,1 @@
+//! Signals at rest: log, columns, SQL.

@@ -1,0 +1,348 @@
+//! The verdict on one resource at one time.
+
+use std::time::Duration;
+
+use crate::{AnomalyId, ResourceId, SeriesId, Timestamp};
+
+/// What the analysis says of one resource at one time. Every figure carries the reasons that made it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assessment {
+    /// The resource judged.
+    pub resource_id: ResourceId,
+    /// When.
+    pub at: Timestamp,
+    /// When its newest signal was measured.
+    pub last_signal_at: Timestamp,
+    /// Number of live series behind it.
+    pub series: u32,
+    /// The score and its components.
+    pub stability: Stability,
+    /// Probability of a failed state within the horizon.
+    pub risk: Risk,
+    /// The vital signs that were known, at most one value per sign (the worst instance).
+    pub vitals: Vec<VitalReading>,
+    /// Anomalies that are open now, worst first.
+    pub anomalies: Vec<Anomaly>,
+    /// Series that left their reference, strongest first.
+    pub drift: Vec<Drift>,
+    /// Bounded resources that run out, soonest first.
+    pub exhaustion: Vec<Exhaustion>,
+}
+
+/// A score between 0 (failed) and 1 (healthy), explained to the last term.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stability {
+    /// The score, 0..=1.
+    pub score: f64,
+    /// The four components, in the order of `Component::ALL`.
+    pub components: [ComponentScore; 4],
+}
+
+/// A component of the stability score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Component {
+    /// Head-room of bounded resources.
+    Resource,
+    /// Failed work.
+    Error,
+    /// Speed against the resource's own normal.
+    Performance,
+    /// State of what it depends on.
+    Dependency,
+}
+
+impl Component {
+    /// All, in the order they are shown.
+    pub const ALL: [Self; 4] = [Self::Resource, Self::Error, Self::Performance, Self::Dependency];
+
+    /// The word in conditions, API and UI.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resource => "resource",
+            Self::Error => "error",
+            Self::Performance => "performance",
+            Self::Dependency => "dependency",
+        }
+    }
+}
+
+/// One component: its score, its weight and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComponentScore {
+    /// Which.
+    pub component: Component,
+    /// 0..=1, or `None` where no signal speaks about it (its weight is then 0).
+    pub score: Option<f64>,
+    /// Share of this component in the whole, 0..=1; the weights of one assessment sum to 1 (or all are 0).
+    pub weight: f64,
+    /// What made it, strongest first.
+    pub reasons: Vec<Reason>,
+}
+
+/// One term of a figure, in numbers and words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    /// The metric or vital sign it comes from.
+    pub metric: String,
+    /// The series, where it is one.
+    pub series: Option<SeriesId>,
+    /// What was seen.
+    pub value: f64,
+    /// What would have been normal.
+    pub expected: f64,
+    /// How much this term took from the figure (score) or added to it (risk), 0..=1.
+    pub contribution: f64,
+    /// The same in one sentence.
+    pub words: String,
+}
+
+/// Probability of a failed state within a horizon.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Risk {
+    /// 0..=1.
+    pub probability: f64,
+    /// Within this time from `Assessment::at`.
+    pub horizon: Duration,
+    /// Whether there is enough history to say anything; if not, `probability` is the base rate.
+    pub predictable: bool,
+    /// When failure is expected if the trend goes on, where a trend drives the risk.
+    pub expected_in: Option<Duration>,
+    /// What drives it, strongest first.
+    pub features: Vec<Reason>,
+}
+
+/// A vital sign: what a metric means for stability, whatever its sender calls it. The mapping is the table in
+/// `analysis::vital`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Vital {
+    /// Busy share of the processors, 0..=1.
+    CpuUtilization,
+    /// Used share of memory, 0..=1.
+    MemoryUtilization,
+    /// Used share of the fullest file system, 0..=1.
+    DiskUtilization,
+    /// Used share of file descriptors, 0..=1.
+    FileDescriptorUtilization,
+    /// Used share of a pool of connections, threads or workers, 0..=1.
+    PoolUtilization,
+    /// Run-queue length per processor (load).
+    LoadPerCpu,
+    /// Memory of a process in bytes, without a known limit.
+    MemoryUsage,
+    /// Work waiting.
+    QueueLength,
+    /// Requests per second.
+    RequestRate,
+    /// Failed share of requests, 0..=1.
+    ErrorRatio,
+    /// Median seconds per request.
+    LatencyP50,
+    /// 99th percentile of seconds per request.
+    LatencyP99,
+    /// Median or mean seconds of calls to dependencies.
+    DependencyLatency,
+    /// Failed share of calls to dependencies, 0..=1.
+    DependencyErrorRatio,
+    /// 1 if the resource answers, 0 if not.
+    Up,
+}
+
+impl Vital {
+    /// All vital signs.
+    pub const ALL: [Self; 15] = [
+        Self::CpuUtilization,
+        Self::MemoryUtilization,
+        Self::DiskUtilization,
+        Self::FileDescriptorUtilization,
+        Self::PoolUtilization,
+        Self::LoadPerCpu,
+        Self::MemoryUsage,
+        Self::QueueLength,
+        Self::RequestRate,
+        Self::ErrorRatio,
+        Self::LatencyP50,
+        Self::LatencyP99,
+        Self::DependencyLatency,
+        Self::DependencyErrorRatio,
+        Self::Up,
+    ];
+
+    /// The word in configuration, conditions (`vitals.memory_utilization`), API and UI.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CpuUtilization => "cpu_utilization",
+            Self::MemoryUtilization => "memory_utilization",
+            Self::DiskUtilization => "disk_utilization",
+            Self::FileDescriptorUtilization => "file_descriptor_utilization",
+            Self::PoolUtilization => "pool_utilization",
+            Self::LoadPerCpu => "load_per_cpu",
+            Self::MemoryUsage => "memory_usage",
+            Self::QueueLength => "queue_length",
+            Self::RequestRate => "request_rate",
+            Self::ErrorRatio => "error_ratio",
+            Self::LatencyP50 => "latency_p50",
+            Self::LatencyP99 => "latency_p99",
+            Self::DependencyLatency => "dependency_latency",
+            Self::DependencyErrorRatio => "dependency_error_ratio",
+            Self::Up => "up",
+        }
+    }
+
+    /// The vital sign of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|v| v.as_str() == word)
+    }
+
+    /// Whether it is a share of something bounded, so that it can run out at 1.
+    pub const fn is_bounded(self) -> bool {
+        matches!(
+            self,
+            Self::CpuUtilization
+                | Self::MemoryUtilization
+                | Self::DiskUtilization
+                | Self::FileDescriptorUtilization
+                | Self::PoolUtilization
+        )
+    }
+}
+
+/// A vital sign read at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VitalReading {
+    /// Which.
+    pub vital: Vital,
+    /// The value, in the unit of the vital sign.
+    pub value: f64,
+    /// The resource's own normal, once known.
+    pub normal: Option<f64>,
+    /// The metric it was read from.
+    pub metric: String,
+}
+
+/// How bad something is, in the words of people who answer alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Look at it in working hours.
+    Warning,
+    /// Act now.
+    Critical,
+}
+
+impl Severity {
+    /// The word in conditions, API and UI.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// The severity of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// What an anomaly looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AnomalyShape {
+    /// Short and far out.
+    Spike,
+    /// A lasting step.
+    LevelShift,
+    /// A slow move away.
+    Drift,
+    /// More restless than usual.
+    Variance,
+    /// Unusually still.
+    FlatLine,
+    /// The values stopped coming.
+    Missing,
+}
+
+impl AnomalyShape {
+    /// The word in conditions, API and UI.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Spike => "spike",
+            Self::LevelShift => "level_shift",
+            Self::Drift => "drift",
+            Self::Variance => "variance",
+            Self::FlatLine => "flat_line",
+            Self::Missing => "missing",
+        }
+    }
+
+    /// The shape of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Spike, Self::LevelShift, Self::Drift, Self::Variance, Self::FlatLine, Self::Missing]
+            .into_iter()
+            .find(|s| s.as_str() == word)
+    }
+}
+
+/// Unusual behaviour of one series, from onset to end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anomaly {
+    /// Derived from the series and the onset: the same on every machine and after a restart.
+    pub id: AnomalyId,
+    /// The series.
+    pub series: SeriesId,
+    /// The metric name with its attributes, as shown to people.
+    pub metric: String,
+    /// Onset.
+    pub started_at: Timestamp,
+    /// End, once over.
+    pub ended_at: Option<Timestamp>,
+    /// How bad.
+    pub severity: Severity,
+    /// What it looks like.
+    pub shape: AnomalyShape,
+    /// −log₁₀ of the tail probability of what was seen.
+    pub surprise: f64,
+    /// What was seen at the peak.
+    pub value: f64,
+    /// What was expected there.
+    pub expected: f64,
+    /// The same in one sentence.
+    pub words: String,
+}
+
+/// A series whose behaviour left its reference for good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// The series.
+    pub series: SeriesId,
+    /// The metric name with its attributes, as shown to people.
+    pub metric: String,
+    /// When the change began, by the test.
+    pub since: Timestamp,
+    /// The test statistic over its threshold: above 1 is a drift.
+    pub statistic: f64,
+    /// Reference level.
+    pub before: f64,
+    /// Level now.
+    pub after: f64,
+    /// The same in one sentence.
+    pub words: String,
+}
+
+/// A bounded resource on its way to its limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exhaustion {
+    /// The vital sign that is bounded.
+    pub vital: Vital,
+    /// The metric name with its attributes, as shown to people.
+    pub metric: String,
+    /// Used share now, 0..=1.
+    pub used_ratio: f64,
+    /// Growth of the used share per hour, by a robust slope.
+    pub growth_per_hour: f64,
+    /// Time until it is used up if the growth goes on.
+    pub time_left: Duration,
+    /// The same in one sentence.
+    pub words: String,
+}
