@@ -1,0 +1,302 @@
+//! Assessments: the verdict on a resource, explained to the last term.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use echobase_types::assessment as domain;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Time;
+
+/// The verdict on one resource at one time.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Assessment {
+    /// The resource judged.
+    pub resource_id: String,
+    /// When.
+    pub at: Time,
+    /// When its newest signal was measured.
+    pub last_signal_at: Time,
+    /// Number of live series behind it.
+    pub series: u32,
+    /// The stability score, 0 (failed) to 1 (healthy).
+    pub score: f64,
+    /// Its four components: resource, error, performance, dependency.
+    pub components: Vec<Component>,
+    /// Probability of a failed state within the horizon.
+    pub risk: Risk,
+    /// Vital signs by name.
+    pub vitals: BTreeMap<String, Vital>,
+    /// Open anomalies, worst first.
+    pub anomalies: Vec<Anomaly>,
+    /// Series that left their reference, strongest first.
+    pub drift: Vec<Drift>,
+    /// Bounded resources that run out, soonest first.
+    pub exhaustion: Vec<Exhaustion>,
+}
+
+/// One component of the score.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Component {
+    /// `resource`, `error`, `performance` or `dependency`.
+    pub name: String,
+    /// 0..=1; absent where no signal speaks about it.
+    pub score: Option<f64>,
+    /// Share in the whole, 0..=1.
+    pub weight: f64,
+    /// What made it, strongest first.
+    pub reasons: Vec<Reason>,
+}
+
+/// One term of a figure.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Reason {
+    /// The metric or vital sign.
+    pub metric: String,
+    /// The series (16 hexadecimal digits), where it is one.
+    pub series: Option<String>,
+    /// What was seen.
+    pub value: f64,
+    /// What would have been normal.
+    pub expected: f64,
+    /// How much it took from the score or added to the risk, 0..=1.
+    pub contribution: f64,
+    /// In one sentence.
+    pub words: String,
+}
+
+/// Probability of a failed state.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Risk {
+    /// 0..=1.
+    pub probability: f64,
+    /// Horizon in seconds.
+    pub horizon_s: u64,
+    /// Whether there is enough history to say anything.
+    pub predictable: bool,
+    /// Seconds until failure if the trend goes on, where a trend drives the risk.
+    pub expected_in_s: Option<u64>,
+    /// What drives it, strongest first.
+    pub features: Vec<Reason>,
+}
+
+/// A vital sign.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Vital {
+    /// The value.
+    pub value: f64,
+    /// The resource's own normal, once known.
+    pub normal: Option<f64>,
+    /// The metric it was read from.
+    pub metric: String,
+}
+
+/// Unusual behaviour of one series.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Anomaly {
+    /// Its id.
+    pub id: String,
+    /// The resource.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub resource_id: String,
+    /// The series (16 hexadecimal digits).
+    pub series: String,
+    /// The metric with its attributes.
+    pub metric: String,
+    /// Onset.
+    pub started_at: Time,
+    /// End, once over.
+    pub ended_at: Option<Time>,
+    /// `info`, `warning` or `critical`.
+    pub severity: String,
+    /// `spike`, `level_shift`, `drift`, `variance`, `flat_line` or `missing`.
+    pub shape: String,
+    /// −log₁₀ of the tail probability.
+    pub surprise: f64,
+    /// What was seen at the peak.
+    pub value: f64,
+    /// What was expected there.
+    pub expected: f64,
+    /// In one sentence.
+    pub words: String,
+}
+
+/// Which anomalies are wanted.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub struct AnomalyQuery {
+    /// Only of this resource.
+    pub resource_id: Option<String>,
+    /// From (inclusive). Default: one day before `to`.
+    pub from: Option<Time>,
+    /// To (exclusive). Default: now.
+    pub to: Option<Time>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Items per page, 1 to 500. Default: 50.
+    pub limit: Option<u32>,
+}
+
+/// A series that left its reference.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Drift {
+    /// The series (16 hexadecimal digits).
+    pub series: String,
+    /// The metric with its attributes.
+    pub metric: String,
+    /// When the change began.
+    pub since: Time,
+    /// Test statistic over its threshold.
+    pub statistic: f64,
+    /// Reference level.
+    pub before: f64,
+    /// Level now.
+    pub after: f64,
+    /// In one sentence.
+    pub words: String,
+}
+
+/// A bounded resource on its way to its limit.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Exhaustion {
+    /// The vital sign.
+    pub vital: String,
+    /// The metric with its attributes.
+    pub metric: String,
+    /// Used share now, 0..=1.
+    pub used_ratio: f64,
+    /// Growth of the used share per hour.
+    pub growth_per_hour: f64,
+    /// Seconds until used up.
+    pub time_left_s: u64,
+    /// In one sentence.
+    pub words: String,
+}
+
+/// The score over time: columns of equal length.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AssessmentHistory {
+    /// Times, milliseconds since the epoch.
+    pub times_ms: Vec<i64>,
+    /// The score.
+    pub score: Vec<f64>,
+    /// Risk probability.
+    pub risk: Vec<f64>,
+    /// Per component: score (null: no signal) and weight.
+    pub components: Vec<ComponentHistory>,
+}
+
+/// One component over time.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ComponentHistory {
+    /// `resource`, `error`, `performance` or `dependency`.
+    pub name: String,
+    /// Scores; null where no signal spoke.
+    pub score: Vec<Option<f64>>,
+    /// Weights.
+    pub weight: Vec<f64>,
+}
+
+fn whole_seconds(d: Duration) -> u64 {
+    d.as_secs().min(u64::from(u32::MAX))
+}
+
+impl From<&domain::Reason> for Reason {
+    fn from(r: &domain::Reason) -> Self {
+        Self {
+            metric: r.metric.clone(),
+            series: r.series.map(|s| s.to_string()),
+            value: r.value,
+            expected: r.expected,
+            contribution: r.contribution,
+            words: r.words.clone(),
+        }
+    }
+}
+
+impl From<&domain::Anomaly> for Anomaly {
+    fn from(a: &domain::Anomaly) -> Self {
+        Self {
+            id: a.id.to_string(),
+            resource_id: String::new(),
+            series: a.series.to_string(),
+            metric: a.metric.clone(),
+            started_at: a.started_at.into(),
+            ended_at: a.ended_at.map(Into::into),
+            severity: a.severity.as_str().to_owned(),
+            shape: a.shape.as_str().to_owned(),
+            surprise: a.surprise,
+            value: a.value,
+            expected: a.expected,
+            words: a.words.clone(),
+        }
+    }
+}
+
+impl From<&domain::Drift> for Drift {
+    fn from(d: &domain::Drift) -> Self {
+        Self {
+            series: d.series.to_string(),
+            metric: d.metric.clone(),
+            since: d.since.into(),
+            statistic: d.statistic,
+            before: d.before,
+            after: d.after,
+            words: d.words.clone(),
+        }
+    }
+}
+
+impl From<&domain::Exhaustion> for Exhaustion {
+    fn from(e: &domain::Exhaustion) -> Self {
+        Self {
+            vital: e.vital.as_str().to_owned(),
+            metric: e.metric.clone(),
+            used_ratio: e.used_ratio,
+            growth_per_hour: e.growth_per_hour,
+            time_left_s: whole_seconds(e.time_left),
+            words: e.words.clone(),
+        }
+    }
+}
+
+impl From<&domain::Assessment> for Assessment {
+    fn from(a: &domain::Assessment) -> Self {
+        Self {
+            resource_id: a.resource_id.to_string(),
+            at: a.at.into(),
+            last_signal_at: a.last_signal_at.into(),
+            series: a.series,
+            score: a.stability.score,
+            components: a
+                .stability
+                .components
+                .iter()
+                .map(|c| Component {
+                    name: c.component.as_str().to_owned(),
+                    score: c.score,
+                    weight: c.weight,
+                    reasons: c.reasons.iter().map(Into::into).collect(),
+                })
+                .collect(),
+            risk: Risk {
+                probability: a.risk.probability,
+                horizon_s: whole_seconds(a.risk.horizon),
+                predictable: a.risk.predictable,
+                expected_in_s: a.risk.expected_in.map(whole_seconds),
+                features: a.risk.features.iter().map(Into::into).collect(),
+            },
+            vitals: a
+                .vitals
+                .iter()
+                .map(|v| {
+                    let reading = Vital { value: v.value, normal: v.normal, metric: v.metric.clone() };
+                    (v.vital.as_str().to_owned(), reading)
+                })
+                .collect(),
+            anomalies: a.anomalies.iter().map(Into::into).collect(),
+            drift: a.drift.iter().map(Into::into).collect(),
+            exhaustion: a.exhaustion.iter().map(Into::into).collect(),
+        }
+    }
+}
