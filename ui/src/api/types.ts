@@ -1,0 +1,45 @@
+/** The wire types by their names; the shapes are generated (`npm run types`). */
+import type { components } from './schema';
+
+type S = components['schemas'];
+
+export type Alert = S['Alert'];
+export type Anomaly = S['Anomaly'];
+export type ApiKey = S['ApiKey'];
+export type ApiKeyCreated = S['ApiKeyCreated'];
+export type Assessment = S['Assessment'];
+export type AssessmentHistory = S['AssessmentHistory'];
+export type BacktestReport = S['BacktestReport'];
+export type Checkpoint = S['Checkpoint'];
+export type ComponentScore = S['Component'];
+export type Dependency = S['Dependency'];
+export type Entry = S['Entry'];
+export type Fault = S['Fault'];
+export type Freeze = S['Freeze'];
+export type Intervention = S['Intervention'];
+export type InterventionDraft = S['InterventionDraft'];
+export type InterventionSummary = S['InterventionSummary'];
+export type Job = S['Job'];
+export type LedgerState = S['LedgerState'];
+export type Overview = S['Overview'];
+export type Playbook = S['Playbook'];
+export type PlaybookCheck = S['PlaybookCheck'];
+export type Principal = S['Principal'];
+export type PrincipalCreated = S['PrincipalCreated'];
+export type ProblemDocument = S['Problem'];
+export type QueryAnswer = S['QueryAnswer'];
+export type Reason = S['Reason'];
+export type Receipt = S['Receipt'];
+export type Resource = S['Resource'];
+export type Risk = S['Risk'];
+export type Series = S['Series'];
+export type SeriesPoints = S['SeriesPoints'];
+export type Session = S['Session'];
+export type Tenant = S['Tenant'];
+export type TenantCreated = S['TenantCreated'];
+export type Verification = S['Verification'];
+
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+}
