@@ -128,6 +128,16 @@ impl<K: Into<String>, V: Into<AttributeValue>> FromIterator<(K, V)> for Attribut
     }
 }
 
+impl IntoIterator for Attributes {
+    type Item = (String, AttributeValue);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    /// All pairs in key order, owned.
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
