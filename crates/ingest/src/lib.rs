@@ -1,1 +1,24 @@
-//! Signals in: OTLP, Prometheus, events, files, host and scrape collectors.
+//! Signals in: OTLP, Prometheus text, events, wide rows, files, and the host and scrape collectors.
+//!
+//! **Invariant:** this crate turns what arrived into valid `SignalBatch`es and a list of what was refused, and
+//! hands batches to a [`Sink`]. It serves no request, stores nothing and judges nothing. One bad row never fails
+//! its batch; only a body that does not parse at all is [`Malformed`].
+//!
+//! The way of a row: a decoder (`otlp`, `prometheus`, `events`, `points`, `import`) reads it, [`identity`] says
+//! which resource and series it belongs to, [`Admission`] says whether limits, clock and budget let it in.
+
+pub mod admission;
+pub mod budget;
+pub mod decoded;
+pub mod identity;
+pub mod inflate;
+pub mod otlp;
+pub mod severity;
+pub mod sink;
+
+mod intake;
+
+pub use admission::{Admission, Age};
+pub use budget::SeriesBudget;
+pub use decoded::{Decoded, Malformed, Position};
+pub use sink::{Clock, Sink, SinkError};
