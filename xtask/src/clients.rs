@@ -1,0 +1,121 @@
+//! `cargo xtask clients`: real clients with no special settings. The OpenTelemetry Python SDK sends over HTTP and
+//! gRPC, Debian's node exporter is scraped, and the API is asked what arrived.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{self, Run};
+use crate::daemon::Daemon;
+use crate::debian;
+use crate::house::{House, Selection};
+
+/// What a Python environment for this lane holds, at the versions tried.
+const REQUIREMENTS: &str = include_str!("../clients/requirements.txt");
+
+/// Sends with real clients and checks what arrived.
+pub fn run(house: &House) -> Result<()> {
+    let binary = house.binary(Selection::Everything)?;
+    let scripts = house.root.join("xtask/clients");
+    let python = environment(house)?;
+    let scratch = house.empty_scratch("clients")?;
+    let exporter = NodeExporter::start()?;
+    let configuration = exporter.as_ref().map_or_else(String::new, NodeExporter::scrape_configuration);
+    if exporter.is_none() {
+        println!("prometheus-node-exporter: SKIPPED (not installed, and this user may not install it)");
+    }
+    let daemon = Daemon::start(house, &binary, &scratch, &configuration)?;
+    let script = |name: &str| Run::new(&python).arg(scripts.join(name)).named(name);
+    script("send.py").args(["http", &daemon.otlp_http]).status()?;
+    script("send.py").args(["grpc", &daemon.otlp_grpc]).status()?;
+    let mut check = script("check.py").args(["--base", &daemon.base]).arg("--key-file").arg(&daemon.key_file);
+    if exporter.is_some() {
+        check = check.arg("--node-exporter");
+    }
+    check.status()
+}
+
+/// The Python of an environment with exactly `REQUIREMENTS`, made if it is not there.
+fn environment(house: &House) -> Result<PathBuf> {
+    let folder = house.target.join("clients-venv");
+    let (python, stamp) = (folder.join("bin/python"), folder.join("requirements.stamp"));
+    if fs::read_to_string(&stamp).is_ok_and(|had| had == REQUIREMENTS) && python.is_file() {
+        return Ok(python);
+    }
+    let system =
+        command::find("python3").context("python3 is missing: install the package `python3-venv`")?;
+    Run::new(system).args(["-m", "venv", "--clear"]).arg(&folder).status()?;
+    Run::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .arg(house.root.join("xtask/clients/requirements.txt"))
+        .status()?;
+    fs::write(&stamp, REQUIREMENTS).context("write the stamp of the Python environment")?;
+    Ok(python)
+}
+
+/// A node exporter on a free port. Ends with its owner.
+struct NodeExporter {
+    child: Child,
+    address: String,
+}
+
+impl NodeExporter {
+    /// Starts it, or says that it is not to be had.
+    fn start() -> Result<Option<Self>> {
+        let Some(program) = debian::program("prometheus-node-exporter", "prometheus-node-exporter")? else {
+            return Ok(None);
+        };
+        let mut child = Run::new(program)
+            .arg("--web.listen-address=127.0.0.1:0")
+            .into_command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("start prometheus-node-exporter")?;
+        let Some(log) = child.stderr.take() else { bail!("the node exporter has no log") };
+        let mut exporter = Self { child, address: String::new() };
+        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+        exporter.address = lines
+            .find_map(|line| listening(&line))
+            .context("the node exporter did not say where it listens")?;
+        // Someone must read on, or the exporter stops at a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(Some(exporter))
+    }
+
+    fn scrape_configuration(&self) -> String {
+        format!("[[scrape]]\njob = \"node\"\nurl = \"http://{}/metrics\"\ninterval = \"1s\"\n", self.address)
+    }
+}
+
+impl Drop for NodeExporter {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The address in a line such as `… msg="Listening on" address=127.0.0.1:9100`.
+fn listening(line: &str) -> Option<String> {
+    if !line.contains("Listening on") {
+        return None;
+    }
+    let address = line.split_once("address=")?.1.split_whitespace().next()?.trim_matches('"');
+    Some(address.replace("[::]", "127.0.0.1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_the_line_that_says_it() {
+        let line = r#"ts=2026-01-01T00:00:00Z caller=tls_config.go:232 level=info msg="Listening on" address=127.0.0.1:41234"#;
+        assert_eq!(listening(line).as_deref(), Some("127.0.0.1:41234"));
+        assert_eq!(listening("level=info address=127.0.0.1:1"), None);
+    }
+}
