@@ -13,12 +13,16 @@ pub mod decoded;
 pub mod identity;
 pub mod inflate;
 pub mod otlp;
+pub mod prometheus;
+pub mod scrape;
 pub mod severity;
 pub mod sink;
 
+mod duration_text;
 mod intake;
 
 pub use admission::{Admission, Age};
 pub use budget::SeriesBudget;
 pub use decoded::{Decoded, Malformed, Position};
+pub use scrape::{ScrapeConfig, Scraper};
 pub use sink::{Clock, Sink, SinkError};
