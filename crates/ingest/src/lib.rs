@@ -10,6 +10,7 @@
 pub mod admission;
 pub mod budget;
 pub mod decoded;
+pub mod host;
 pub mod identity;
 pub mod inflate;
 pub mod otlp;
@@ -24,5 +25,6 @@ mod intake;
 pub use admission::{Admission, Age};
 pub use budget::SeriesBudget;
 pub use decoded::{Decoded, Malformed, Position};
+pub use host::{HostCollector, HostConfig};
 pub use scrape::{ScrapeConfig, Scraper};
 pub use sink::{Clock, Sink, SinkError};
