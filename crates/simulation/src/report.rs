@@ -1,0 +1,1 @@
+//! What the demo found, as a table and as JSON.
