@@ -203,7 +203,9 @@ impl HostCollector {
         }
         match linux::cpu_times() {
             Some(times) => {
-                let total = self.cpu.map_or(0.0, |before| times.total() - before.total());
+                // Over less than a fifth of a second the shares would be those of starting up.
+                let elapsed = self.cpu.map_or(0.0, |before| times.total() - before.total());
+                let total = if elapsed < 0.2 * cpus as f64 { 0.0 } else { elapsed };
                 for (mode, seconds) in times.modes() {
                     out.add("system.cpu.time", "s", Counter, &[("cpu.mode", mode)], seconds);
                     let before = self.cpu.map(|before| before.of(mode));
@@ -235,7 +237,8 @@ impl HostCollector {
             let available = self.system.available_memory().min(total);
             let free = free.min(available);
             out.add("system.memory.limit", "By", UpDownCounter, &[], total as f64);
-            for (state, bytes) in [("used", total - available), ("cached", available - free), ("free", free)] {
+            for (state, bytes) in [("used", total - available), ("cached", available - free), ("free", free)]
+            {
                 let state = [("system.memory.state", state)];
                 out.add("system.memory.usage", "By", UpDownCounter, &state, bytes as f64);
                 out.add("system.memory.utilization", "1", Gauge, &state, bytes as f64 / total as f64);
@@ -257,10 +260,9 @@ impl HostCollector {
 
     fn storage(&mut self, out: &mut Measures) {
         for disk in linux::disks() {
-            for (direction, bytes, operations) in [
-                ("read", disk.read_bytes, disk.reads),
-                ("write", disk.written_bytes, disk.writes),
-            ] {
+            for (direction, bytes, operations) in
+                [("read", disk.read_bytes, disk.reads), ("write", disk.written_bytes, disk.writes)]
+            {
                 let of = [("system.device", disk.device.as_str()), ("disk.io.direction", direction)];
                 out.add("system.disk.io", "By", Counter, &of, bytes as f64);
                 out.add("system.disk.operations", "{operation}", Counter, &of, operations as f64);
@@ -334,7 +336,8 @@ impl HostCollector {
 /// Whether a file system can fill up: not a file mounted over another, not one of the kernel's own.
 fn is_real(disk: &sysinfo::Disk) -> bool {
     let kind = disk.file_system().to_string_lossy();
-    let own = ["efivarfs", "nsfs", "ramfs", "tmpfs", "devtmpfs", "fuse.lxcfs", "fuse.portal", "fuse.gvfsd-fuse"];
+    let own =
+        ["efivarfs", "nsfs", "ramfs", "tmpfs", "devtmpfs", "fuse.lxcfs", "fuse.portal", "fuse.gvfsd-fuse"];
     !own.contains(&kind.as_ref()) && disk.mount_point().is_dir()
 }
 

@@ -3,7 +3,7 @@
 //! The rule in words, with examples, is `docs/reference/identity.md`; the two must say the same.
 
 use echobase_types::{AttributeValue, Attributes, Resource, ResourceId, ResourceKind, SeriesId};
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A resource with what tells its instances apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,26 +194,34 @@ fn decode_percent(text: &str) -> String {
 /// in key order as key, type and value; every text is led by its length (32 bits, little-endian), so that no two
 /// series have the same form. Unit and kind are no part of it.
 pub fn series_id(resource: &ResourceId, name: &str, attributes: &Attributes) -> SeriesId {
+    SeriesId(hash(&[(b'r', resource.as_str()), (b'n', name)], attributes))
+}
+
+/// The hash of a set of attributes, for telling sets apart within one body.
+pub(crate) fn attributes_hash(attributes: &Attributes) -> u64 {
+    hash(&[], attributes)
+}
+
+fn hash(lead: &[(u8, &str)], attributes: &Attributes) -> u64 {
     let mut form = Vec::with_capacity(256);
-    let mut text = |text: &str, tag: u8| {
+    let mut text = |tag: u8, text: &str| {
         form.push(tag);
         form.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
         form.extend_from_slice(text.as_bytes());
     };
-    text(resource.as_str(), b'r');
-    text(name, b'n');
+    for (tag, part) in lead {
+        text(*tag, part);
+    }
     for (key, value) in attributes.iter() {
-        text(key, b'k');
+        text(b'k', key);
         match value {
-            AttributeValue::Str(v) => text(v, b's'),
-            AttributeValue::Int(v) => text(&v.to_string(), b'i'),
-            AttributeValue::Float(v) => text(&v.to_string(), b'f'),
-            AttributeValue::Bool(v) => text(&v.to_string(), b'b'),
+            AttributeValue::Str(v) => text(b's', v),
+            AttributeValue::Int(v) => text(b'i', &v.to_string()),
+            AttributeValue::Float(v) => text(b'f', &v.to_string()),
+            AttributeValue::Bool(v) => text(b'b', &v.to_string()),
         }
     }
-    let mut hash = Xxh3Default::new();
-    hash.update(&form);
-    SeriesId(hash.digest())
+    xxh3_64(&form)
 }
 
 #[cfg(test)]

@@ -124,13 +124,33 @@ impl<'a> Intake<'a> {
         time: Timestamp,
         value: f64,
     ) -> Result<(), Refusal> {
-        if !value.is_finite() {
-            return Err(not_finite(metric.name, value));
-        }
-        self.check_time(time)?;
+        self.check_value(metric.name, time, value)?;
         let series = self.series(source, metric, attributes)?;
-        self.decoded.batch.points.push(MetricPoint { series, time, value });
+        self.value(series, time, value);
         Ok(())
+    }
+
+    /// The series of one column of a table, for `value`.
+    pub(crate) fn column(
+        &mut self,
+        source: &Source,
+        metric: Metric<'_>,
+        attributes: Attributes,
+    ) -> Result<u32, Refusal> {
+        self.series(source, metric, attributes)
+    }
+
+    /// Whether a value of a table may come in at all.
+    pub(crate) fn check_value(&self, name: &str, time: Timestamp, value: f64) -> Result<(), Refusal> {
+        if !value.is_finite() {
+            return Err(not_finite(name, value));
+        }
+        self.check_time(time)
+    }
+
+    /// Lets a value of a known series in that `check_value` let pass.
+    pub(crate) fn value(&mut self, series: u32, time: Timestamp, value: f64) {
+        self.decoded.batch.points.push(MetricPoint { series, time, value });
     }
 
     /// Lets a histogram in; `point.series` is set here.

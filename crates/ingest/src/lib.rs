@@ -10,10 +10,13 @@
 pub mod admission;
 pub mod budget;
 pub mod decoded;
+pub mod epoch;
+pub mod events;
 pub mod host;
 pub mod identity;
 pub mod inflate;
 pub mod otlp;
+pub mod points;
 pub mod prometheus;
 pub mod scrape;
 pub mod severity;

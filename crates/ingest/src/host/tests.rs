@@ -57,7 +57,8 @@ fn series_stay_few_and_the_same_from_one_round_to_the_next() {
         ids.extend(batch.series.iter().filter(|s| s.name.starts_with("system.")).map(|s| s.id));
         assert!(batch.series.len() < 1_000);
     }
-    let first = HostCollector::new(HostConfig { host_name: Some("other".to_owned()), ..HostConfig::default() });
+    let first =
+        HostCollector::new(HostConfig { host_name: Some("other".to_owned()), ..HostConfig::default() });
     assert!(first.unwrap().collect(NOW).series.iter().all(|s| !ids.contains(&s.id)));
 }
 
@@ -66,7 +67,10 @@ fn an_interval_of_zero_is_refused_and_texts_are_lengths_of_time() {
     let config = HostConfig { interval: Duration::ZERO, ..HostConfig::default() };
     assert_eq!(HostCollector::new(config).unwrap_err().kind(), ErrorKind::Invalid);
     let config: HostConfig = serde_json::from_str(r#"{"interval":"500ms","top_processes":3}"#).unwrap();
-    assert_eq!(config, HostConfig { interval: Duration::from_millis(500), top_processes: 3, ..HostConfig::default() });
+    assert_eq!(
+        config,
+        HostConfig { interval: Duration::from_millis(500), top_processes: 3, ..HostConfig::default() }
+    );
     assert!(serde_json::from_str::<HostConfig>(r#"{"intervall":"5s"}"#).is_err());
 }
 
