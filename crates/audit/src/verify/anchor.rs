@@ -249,9 +249,9 @@ impl Anchors {
         self.pending.iter().map(|p| p.receipt.index).collect()
     }
 
-    /// How many entries the checkpoints that count vouch for.
+    /// How many entries the export's own checkpoint asks files for.
     pub(super) fn required(&self) -> u64 {
-        self.largest().map_or(0, |anchor| anchor.checkpoint.size)
+        self.newest.as_ref().map_or(0, |newest| newest.size)
     }
 
     fn largest(&self) -> Option<&Anchor> {
@@ -281,7 +281,9 @@ impl Anchors {
                 let detail = format!("{} is of {size} entries", largest.source);
                 findings.rows(Code::Truncated, present, size - 1, detail);
             }
-            if present > size && self.newest.is_some() {
+            // A newest checkpoint that is not to be believed has its own finding; it is not counted twice.
+            let stated = self.newest.as_ref().map(|newest| newest.size.max(size));
+            if let Some(size) = stated.filter(|size| present > *size) {
                 let detail = format!("the newest checkpoint is of {size} entries");
                 findings.rows(Code::UnsignedTail, size, present - 1, detail);
             }
