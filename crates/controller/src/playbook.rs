@@ -1,0 +1,156 @@
+//! Playbooks as people write them: YAML, read into [`echobase_types::playbook::Playbook`], every fault with its
+//! line and column.
+
+mod place;
+mod source;
+
+use echobase_types::playbook::{Autonomy, Playbook, SafetyEnvelope, Selector};
+use echobase_types::intervention::{InterventionType, RiskClass, Step};
+use echobase_types::{PlaybookId, ResourceId, Timestamp};
+use std::time::Duration;
+
+use crate::condition::Condition;
+
+pub use source::{MAX_BYTES, schema};
+
+/// A fault in a playbook's source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlaybookFault {
+    /// Line from 1.
+    pub line: u32,
+    /// Column from 1, in characters.
+    pub column: u32,
+    /// Which key, such as `envelope.cooldown`; empty where it is the whole text.
+    pub key: String,
+    /// What is wrong, and what to write instead.
+    pub detail: String,
+}
+
+impl std::fmt::Display for PlaybookFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: ", self.line, self.column)?;
+        if !self.key.is_empty() {
+            write!(f, "`{}`: ", self.key)?;
+        }
+        f.write_str(&self.detail)
+    }
+}
+
+/// A playbook that was read and found well-formed, before it has an id and a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParsedPlaybook {
+    /// Its name, unique in the tenant.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Which resources it looks at.
+    pub selector: Selector,
+    /// The condition.
+    pub condition: Condition,
+    /// How long the condition must hold.
+    pub hold_for: Duration,
+    /// What sort of intervention.
+    pub kind: InterventionType,
+    /// How much harm it could do.
+    pub risk: RiskClass,
+    /// The actuator.
+    pub actuator: String,
+    /// What to do, in order.
+    pub steps: Vec<Step>,
+    /// What must hold afterwards.
+    pub success: Vec<Condition>,
+    /// How long success may take to show.
+    pub verify_within: Duration,
+    /// Limits.
+    pub envelope: SafetyEnvelope,
+    /// How far it may go by itself.
+    pub autonomy: Autonomy,
+}
+
+impl ParsedPlaybook {
+    /// As one stored version.
+    pub fn into_version(
+        self,
+        id: PlaybookId,
+        version: u32,
+        source: &str,
+        enabled: bool,
+        saved_at: Timestamp,
+    ) -> Playbook {
+        Playbook {
+            id,
+            name: self.name,
+            version,
+            description: self.description,
+            source: source.to_owned(),
+            enabled,
+            selector: self.selector,
+            condition: self.condition.source().to_owned(),
+            hold_for: self.hold_for,
+            kind: self.kind,
+            risk: self.risk,
+            actuator: self.actuator,
+            steps: self.steps,
+            success: self.success.iter().map(|c| c.source().to_owned()).collect(),
+            verify_within: self.verify_within,
+            envelope: self.envelope,
+            autonomy: self.autonomy,
+            saved_at,
+        }
+    }
+}
+
+/// Reads a playbook. Either it is well-formed and every condition in it was compiled and tried, or all its faults
+/// are listed in the order of the text.
+pub fn parse(text: &str) -> Result<ParsedPlaybook, Vec<PlaybookFault>> {
+    source::read(text)
+}
+
+/// Whether a selector takes in a resource: every condition that is set must hold; `*` in the pattern stands for any
+/// characters.
+pub fn selects(selector: &Selector, resource: &ResourceId) -> bool {
+    let id = resource.as_str();
+    let kind = selector.kind.is_none_or(|k| id.split_once(':').is_some_and(|(found, _)| found == k.as_str()));
+    kind && selector.resource.as_deref().is_none_or(|pattern| matches_pattern(pattern, id))
+}
+
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+    use super::*;
+    use echobase_types::ResourceKind;
+
+    #[test]
+    fn selectors_take_in_by_kind_and_pattern() {
+        for (kind, pattern, id, expected) in [
+            (None, None, "service:shop/orders", true),
+            (Some(ResourceKind::Service), None, "service:shop/orders", true),
+            (Some(ResourceKind::Host), None, "service:shop/orders", false),
+            (None, Some("service:shop/*"), "service:shop/orders", true),
+            (None, Some("service:shop/*"), "service:shop2/orders", false),
+            (None, Some("*orders"), "service:shop/orders", true),
+            (None, Some("service:*/ord*s"), "service:shop/orders", true),
+            (None, Some("service:*/ord*z"), "service:shop/orders", false),
+            (None, Some("service:shop/orders"), "service:shop/orders2", false),
+            (None, Some("a*a"), "a", false),
+            (Some(ResourceKind::Host), Some("*"), "host:a", true),
+        ] {
+            let selector = Selector { kind, resource: pattern.map(str::to_owned) };
+            let id = ResourceId::new(id).unwrap();
+            assert_eq!(selects(&selector, &id), expected, "{selector:?} {id}");
+        }
+    }
+}
