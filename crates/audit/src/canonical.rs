@@ -174,27 +174,50 @@ pub(crate) fn write_integer(out: &mut Vec<u8>, number: i64) -> Result<(), OutOfR
 
 pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_prefix(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
         let short = match byte {
-            b'"' | b'\\' => byte,
             0x08 => b'b',
             0x09 => b't',
             0x0a => b'n',
             0x0c => b'f',
             0x0d => b'r',
             0x00..=0x1f => b'u',
-            _ => continue,
+            _ => *byte,
         };
-        out.extend_from_slice(&text.as_bytes()[from..at]);
         out.extend_from_slice(&[b'\\', short]);
         if short == b'u' {
             out.extend_from_slice(format!("{byte:04x}").as_bytes());
         }
-        from = at + 1;
+        rest = after;
     }
-    out.extend_from_slice(&text.as_bytes()[from..]);
     out.push(b'"');
+}
+
+/// How many bytes at the beginning need no escape in a string. Looks at eight bytes at a time: a byte is special
+/// when it is below 0x20, a quote or a backslash (the "has less" and "has zero" tests of Sean Anderson's "Bit
+/// Twiddling Hacks"; their first hit is exact, and only the first is used).
+pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let (quote, backslash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5c));
+        let special = (word.wrapping_sub(ONES * 0x20) & !word)
+            | (quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash);
+        let special = special & HIGHS;
+        if special != 0 {
+            return at * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let tail_at = words.len() * 8;
+    tail.iter().position(|byte| is_special(*byte)).map_or(bytes.len(), |at| tail_at + at)
 }
 
 #[cfg(test)]
@@ -227,6 +250,18 @@ mod tests {
             String::from_utf8(bytes).unwrap(),
             "\"\u{20ac}$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\u{7f}\u{2028}\""
         );
+    }
+
+    #[test]
+    fn the_first_special_byte_is_found_wherever_it_lies() {
+        for byte in 0..=255_u8 {
+            for at in 0..20 {
+                let mut bytes = vec![0xc3; 20];
+                bytes[at] = byte;
+                let special = byte < 0x20 || byte == b'"' || byte == b'\\';
+                assert_eq!(plain_prefix(&bytes), if special { at } else { 20 }, "{byte} at {at}");
+            }
+        }
     }
 
     #[test]

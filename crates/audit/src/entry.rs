@@ -9,7 +9,7 @@ use crate::canonical::{self, NonCanonical, Object, OutOfRange, Value};
 use crate::hash::{self, Hash};
 use crate::instant;
 
-pub use view::{EntryView, RawObject};
+pub use view::{EntryView, RawObject, Scalar};
 
 /// Most bytes of an entry: its length must fit the 16 bits that an entry bundle gives it.
 pub const MAX_BYTES: usize = 65_535;

@@ -35,8 +35,8 @@ impl Hash {
             return None;
         }
         let mut out = [0; 32];
-        for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = (nibble(pair[0])? << 4) | nibble(pair[1])?;
+        for (slot, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
+            *slot = byte(pair[0], pair[1])?;
         }
         Some(Self(out))
     }
@@ -61,12 +61,21 @@ impl Hash {
     }
 }
 
-const fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// Value of each byte as a hex digit, 0xff for all that are none.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
     }
+    table
+};
+
+/// The byte that two lower-case hex digits write.
+const fn byte(high: u8, low: u8) -> Option<u8> {
+    let (high, low) = (NIBBLES[high as usize], NIBBLES[low as usize]);
+    if (high | low) & 0xf0 == 0 { Some((high << 4) | low) } else { None }
 }
 
 /// Bytes of lower-case hex digits; `None` for an odd length or another character.
@@ -75,7 +84,7 @@ pub(crate) fn decode_hex(text: &str) -> Option<Vec<u8>> {
     if digits.len() % 2 != 0 {
         return None;
     }
-    digits.chunks_exact(2).map(|pair| Some((nibble(pair[0])? << 4) | nibble(pair[1])?)).collect()
+    digits.chunks_exact(2).map(|pair| byte(pair[0], pair[1])).collect()
 }
 
 impl fmt::Display for Hash {

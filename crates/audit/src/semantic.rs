@@ -22,8 +22,7 @@ use std::collections::{BTreeSet, HashMap};
 use echobase_types::intervention::{InterventionState as State, RiskClass};
 use echobase_types::ledger::{ActorKind, Outcome};
 
-use crate::canonical::{Object, Value};
-use crate::entry::EntryView;
+use crate::entry::{EntryView, Scalar};
 use crate::verify::Code;
 
 /// A broken rule at an entry.
@@ -64,19 +63,46 @@ struct Seen<'e> {
     actor_kind: ActorKind,
     actor: &'e str,
     outcome: Outcome,
-    data: Object,
+    facts: [Option<Scalar<'e>>; FACTS.len()],
 }
 
-impl Seen<'_> {
+/// Facts that the rules read.
+const FACTS: [&str; 8] =
+    ["approvals_needed", "approver", "digest", "epoch", "proposer", "risk", "target", "verification"];
+
+impl<'e> Seen<'e> {
+    fn new(verb: &'e str, entry: &'e EntryView<'_>) -> Self {
+        let mut facts = [const { None }; FACTS.len()];
+        entry.data.scalars(|name, value| {
+            if let Some(fact) = FACTS.iter().position(|known| *known == name).and_then(|n| facts.get_mut(n)) {
+                *fact = Some(value);
+            }
+        });
+        Self {
+            verb,
+            id: &entry.resource_id,
+            actor_kind: entry.actor_kind,
+            actor: &entry.actor_id,
+            outcome: entry.outcome,
+            facts,
+        }
+    }
+
+    fn fact(&self, name: &str) -> Option<&Scalar<'e>> {
+        FACTS.iter().position(|known| *known == name).and_then(|n| self.facts.get(n)).and_then(Option::as_ref)
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
-        self.data.get(name).and_then(Value::as_text).filter(|text| !text.is_empty())
+        match self.fact(name)? {
+            Scalar::Text(text) => Some(&**text).filter(|text| !text.is_empty()),
+            Scalar::Integer(_) => None,
+        }
     }
 
     fn number(&self, name: &str) -> Option<u64> {
-        match self.data.get(name)? {
-            Value::Integer(number) => u64::try_from(*number).ok(),
-            Value::Text(text) => text.parse().ok(),
-            _ => None,
+        match self.fact(name)? {
+            Scalar::Integer(number) => u64::try_from(*number).ok(),
+            Scalar::Text(text) => text.parse().ok(),
         }
     }
 }
@@ -88,14 +114,7 @@ impl Replay {
         if entry.resource_type != "intervention" || entry.outcome == Outcome::Deny {
             return Vec::new();
         }
-        let seen = Seen {
-            verb,
-            id: &entry.resource_id,
-            actor_kind: entry.actor_kind,
-            actor: &entry.actor_id,
-            outcome: entry.outcome,
-            data: entry.data.to_object(),
-        };
+        let seen = Seen::new(verb, entry);
         let mut breaches = Vec::new();
         self.judge(&seen, &mut |code, detail: String| breaches.push(Breach { code, detail }));
         breaches
@@ -113,10 +132,11 @@ impl Replay {
         if !VERBS.contains(&seen.verb) {
             return;
         }
-        let case = self.cases.entry(seen.id.to_owned()).or_insert_with(|| {
+        if !self.cases.contains_key(seen.id) {
             breach(Code::State, format!("`{}` of an intervention that was never proposed", seen.verb));
-            Case::unknown(seen.verb)
-        });
+            self.cases.insert(seen.id.to_owned(), Case::unknown(seen.verb));
+        }
+        let Some(case) = self.cases.get_mut(seen.id) else { return };
         case.check_target(seen, breach);
         match seen.verb {
             "validate" => case.validate(seen, breach),
@@ -126,24 +146,34 @@ impl Replay {
             "verify" => case.verify(seen, breach),
             verb => case.end(verb, breach),
         }
-        let fenced = matches!(seen.verb, "execute" | "step");
-        if let (true, Some(target)) = (fenced, case.target.clone()) {
-            self.fence(target, seen, breach);
+        if matches!(seen.verb, "execute" | "step") {
+            if let Some(target) = &case.target {
+                fence(&mut self.epochs, target, seen, breach);
+            }
         }
     }
+}
 
-    fn fence(&mut self, target: String, seen: &Seen<'_>, breach: &mut impl FnMut(Code, String)) {
-        let Some(epoch) = seen.number("epoch") else {
-            if seen.verb == "execute" {
-                breach(Code::Fact, "execute without `epoch`".to_owned());
-            }
-            return;
-        };
-        let last = self.epochs.entry(target).or_insert(epoch);
-        if epoch < *last {
-            breach(Code::Epoch, format!("epoch {epoch} acts on a target that epoch {last} acted on"));
+fn fence(
+    epochs: &mut HashMap<String, u64>,
+    target: &str,
+    seen: &Seen<'_>,
+    breach: &mut impl FnMut(Code, String),
+) {
+    let Some(epoch) = seen.number("epoch") else {
+        if seen.verb == "execute" {
+            breach(Code::Fact, "execute without `epoch`".to_owned());
         }
-        *last = epoch.max(*last);
+        return;
+    };
+    match epochs.get_mut(target) {
+        None => drop(epochs.insert(target.to_owned(), epoch)),
+        Some(last) => {
+            if epoch < *last {
+                breach(Code::Epoch, format!("epoch {epoch} acts on a target that epoch {last} acted on"));
+            }
+            *last = epoch.max(*last);
+        }
     }
 }
 

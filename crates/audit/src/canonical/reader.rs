@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::{MAX_DEPTH, MAX_INTEGER, NonCanonical, Object, Value, compare_names};
+use super::{MAX_DEPTH, MAX_INTEGER, NonCanonical, Object, Value, compare_names, plain_prefix};
 
 /// Position in a text that must be canonical JSON.
 pub(crate) struct Reader<'a> {
@@ -18,6 +18,11 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(bytes)
             .map(|text| Self { text, at: 0 })
             .map_err(|e| NonCanonical { at: e.valid_up_to(), detail: "bytes are not UTF-8" })
+    }
+
+    /// Over a text that a reader has accepted before.
+    pub(crate) const fn of_checked(text: &'a str) -> Self {
+        Self { text, at: 0 }
     }
 
     fn fail<T>(&self, detail: &'static str) -> Read<T> {
@@ -57,19 +62,24 @@ impl<'a> Reader<'a> {
     pub(crate) fn string(&mut self) -> Read<Cow<'a, str>> {
         self.expect(b'"', "a string must begin")?;
         let from = self.at;
-        let bytes = self.text.as_bytes();
-        loop {
-            match bytes.get(self.at) {
-                Some(b'"') => {
-                    let text = &self.text[from..self.at];
-                    self.at += 1;
-                    return Ok(Cow::Borrowed(text));
-                }
-                Some(b'\\') => return self.escaped(from).map(Cow::Owned),
-                Some(0x00..=0x1f) => return self.fail("a control character must be escaped"),
-                Some(_) => self.at += 1,
-                None => return self.fail("the string does not end"),
+        match self.pass_plain()? {
+            b'"' => {
+                let text = &self.text[from..self.at];
+                self.at += 1;
+                Ok(Cow::Borrowed(text))
             }
+            _ => self.escaped(from).map(Cow::Owned),
+        }
+    }
+
+    /// Passes what needs no escape and returns the quote or backslash behind it, not consumed.
+    fn pass_plain(&mut self) -> Read<u8> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        self.at += plain_prefix(rest);
+        match self.peek() {
+            Some(special @ (b'"' | b'\\')) => Ok(special),
+            Some(_) => self.fail("a control character must be escaped"),
+            None => self.fail("the string does not end"),
         }
     }
 
@@ -77,22 +87,14 @@ impl<'a> Reader<'a> {
     fn escaped(&mut self, mut from: usize) -> Read<String> {
         let mut out = String::new();
         loop {
-            match self.peek() {
-                Some(b'"') => {
-                    out.push_str(&self.text[from..self.at]);
-                    self.at += 1;
-                    return Ok(out);
-                }
-                Some(b'\\') => {
-                    out.push_str(&self.text[from..self.at]);
-                    self.at += 1;
-                    out.push(self.escape()?);
-                    from = self.at;
-                }
-                Some(0x00..=0x1f) => return self.fail("a control character must be escaped"),
-                Some(_) => self.at += 1,
-                None => return self.fail("the string does not end"),
+            let special = self.pass_plain()?;
+            out.push_str(&self.text[from..self.at]);
+            self.at += 1;
+            if special == b'"' {
+                return Ok(out);
             }
+            out.push(self.escape()?);
+            from = self.at;
         }
     }
 

@@ -6,7 +6,7 @@ use echobase_types::Timestamp;
 use echobase_types::ledger::{Actor, ActorKind, Outcome};
 
 use super::{Entry, EntryError, MAX_BYTES, Sealed, VERB_RULE, is_verb};
-use crate::canonical::{Object, Reader, Value};
+use crate::canonical::{NonCanonical, Object, Reader, Value};
 use crate::hash::Hash;
 use crate::instant;
 
@@ -45,7 +45,16 @@ pub struct EntryView<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawObject<'a>(&'a str);
 
-impl RawObject<'_> {
+/// A member of a [`RawObject`] that is a text or a whole number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalar<'a> {
+    /// A text.
+    Text(Cow<'a, str>),
+    /// A whole number.
+    Integer(i64),
+}
+
+impl<'a> RawObject<'a> {
     /// Decodes it.
     pub fn to_object(self) -> Object {
         match Value::parse(self.0.as_bytes()) {
@@ -53,6 +62,26 @@ impl RawObject<'_> {
             // Unreachable by construction: only `EntryView::parse` makes this type, after the same check.
             _ => Object::new(),
         }
+    }
+
+    /// Tells of each member that is a text or a whole number, in order.
+    pub fn scalars(self, mut each: impl FnMut(Cow<'a, str>, Scalar<'a>)) {
+        // The bytes were checked, so reading them again ends in no error.
+        let _ = self.read_scalars(&mut each);
+    }
+
+    fn read_scalars(self, each: &mut impl FnMut(Cow<'a, str>, Scalar<'a>)) -> Result<(), NonCanonical> {
+        let mut reader = Reader::of_checked(self.0);
+        reader.expect(b'{', "an object must begin")?;
+        let mut last = None;
+        while let Some(name) = reader.name(&mut last)? {
+            match reader.peek() {
+                Some(b'"') => each(name, Scalar::Text(reader.string()?)),
+                Some(b'-' | b'0'..=b'9') => each(name, Scalar::Integer(reader.integer()?)),
+                _ => reader.skip(1)?,
+            }
+        }
+        Ok(())
     }
 }
 
