@@ -1,1 +1,34 @@
 //! Pure numerics: stability, drift, anomaly, exhaustion, risk.
+//!
+//! Signals go in ([`Engine::observe`]), one [`echobase_types::assessment::Assessment`] per resource comes out
+//! ([`Engine::assess`]), with the reasons of every figure. All is streaming: a few kB per series, no history is read
+//! again.
+//!
+//! **Invariant:** no I/O, no clock, no randomness. Time is an argument. Same signals, same verdict, on every machine;
+//! whatever the signals are, every figure is finite and within its range.
+
+pub mod columns;
+pub mod config;
+pub mod engine;
+pub mod risk;
+pub mod stability;
+pub mod vital;
+
+mod anomaly;
+mod channel;
+mod counter;
+mod detector;
+mod drift;
+mod exhaustion;
+mod links;
+mod normal;
+mod pace;
+mod sketch;
+mod source;
+mod stream;
+mod tail;
+mod words;
+
+pub use columns::{RowVerdict, detect_columns};
+pub use config::{AnalysisConfig, Transform, VitalRule};
+pub use engine::{Counts, Engine};

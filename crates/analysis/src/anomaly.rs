@@ -1,0 +1,296 @@
+//! From surprises to anomalies: onset, state, shape, severity, words.
+//!
+//! An anomaly opens when the surprise exceeds both the threshold that follows from the false-alarm budget and a
+//! decaying maximum of past surprises (half-life 150 points): a noisy series must outdo itself. It closes after
+//! three points under half the threshold. The id is a hash of series and onset, so that a replay of the same
+//! signals names the same anomaly.
+
+use std::time::Duration;
+
+use echobase_types::assessment::{Anomaly, AnomalyShape, Severity};
+use echobase_types::{AnomalyId, SeriesId, Timestamp};
+use uuid::Builder;
+
+use crate::detector::{Statistic, Verdict};
+use crate::words::{self, Quantity};
+
+/// Points in which the memory of past surprises halves.
+const HALF_LIFE: f32 = 150.0;
+/// Points under half the threshold that end an anomaly.
+const CALM: u8 = 3;
+
+/// The surprise at which an anomaly may open: so many false alarms per week at this step.
+pub(crate) fn threshold(step: f64, false_alarms_per_week: f64) -> f32 {
+    let rows = 7.0 * 86_400.0 / step.max(1e-3);
+    (rows * 5.0 / false_alarms_per_week).log10().clamp(1.5, 9.0) as f32
+}
+
+/// What a point changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transition {
+    Opened,
+    Closed,
+}
+
+/// Onset-and-state machine of one series.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Alarm {
+    memory: f32,
+    calm: u8,
+    open: Option<Box<Open>>,
+    closed: Option<Box<Open>>,
+}
+
+/// An anomaly that is or was open.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Open {
+    pub(crate) started: Timestamp,
+    ended: Option<Timestamp>,
+    surprise: f32,
+    value: f64,
+    expected: f64,
+    sigma: f64,
+    first: Option<Statistic>,
+    rows: u32,
+}
+
+impl Alarm {
+    /// Takes the verdict on one point; the second figure is the severity of an onset (0 if nothing opened).
+    pub(crate) fn observe(
+        &mut self,
+        verdict: &Verdict,
+        value: f64,
+        time: Timestamp,
+        threshold: f32,
+    ) -> Option<Transition> {
+        let surprise = verdict.surprise;
+        let is_new_height = surprise > self.memory;
+        self.memory = (self.memory * 0.5_f32.powf(1.0 / HALF_LIFE)).max(surprise);
+        if let Some(open) = &mut self.open {
+            open.rows += 1;
+            if surprise > open.surprise {
+                (open.surprise, open.value) = (surprise, value);
+                (open.expected, open.sigma) = (verdict.expected, verdict.sigma);
+            }
+            self.calm = if surprise < 0.5 * threshold { self.calm + 1 } else { 0 };
+            return if self.calm >= CALM { self.close(time) } else { None };
+        }
+        if !is_new_height || surprise <= threshold {
+            return None;
+        }
+        self.calm = 0;
+        self.open = Some(Box::new(Open {
+            started: time,
+            ended: None,
+            surprise,
+            value,
+            expected: verdict.expected,
+            sigma: verdict.sigma,
+            first: Some(verdict.statistic),
+            rows: 1,
+        }));
+        Some(Transition::Opened)
+    }
+
+    /// Opens because values stopped coming; `step` and `age` in seconds.
+    pub(crate) fn missing(&mut self, last: Timestamp, age: f64, step: f64) -> Option<Transition> {
+        if self.open.is_some() {
+            return None;
+        }
+        self.calm = 0;
+        self.open = Some(Box::new(Open {
+            started: last,
+            ended: None,
+            surprise: ((age / step.max(1e-3)) as f32).min(12.0),
+            value: age,
+            expected: step,
+            sigma: step,
+            first: None,
+            rows: 0,
+        }));
+        Some(Transition::Opened)
+    }
+
+    /// Keeps the figures of a silence up to date.
+    pub(crate) fn still_missing(&mut self, age: f64) {
+        if let Some(open) = &mut self.open
+            && open.first.is_none()
+        {
+            open.value = age;
+        }
+    }
+
+    /// Whether the open anomaly is a silence.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.open.as_ref().is_some_and(|o| o.first.is_none())
+    }
+
+    /// Ends what is open.
+    pub(crate) fn close(&mut self, time: Timestamp) -> Option<Transition> {
+        let mut open = self.open.take()?;
+        open.ended = Some(time);
+        self.closed = Some(open);
+        Some(Transition::Closed)
+    }
+
+    /// The open anomaly.
+    pub(crate) fn open(&self) -> Option<&Open> {
+        self.open.as_deref()
+    }
+
+    /// The anomaly that was closed last, once.
+    pub(crate) fn take_closed(&mut self) -> Option<Box<Open>> {
+        self.closed.take()
+    }
+}
+
+/// What the words of an anomaly need to know of its series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) series: SeriesId,
+    /// Tells streams of one series apart.
+    pub(crate) key: u64,
+    pub(crate) metric: &'a str,
+    pub(crate) quantity: Quantity,
+}
+
+impl Open {
+    fn shape(&self) -> AnomalyShape {
+        match self.first {
+            None => AnomalyShape::Missing,
+            Some(Statistic::Restless) => AnomalyShape::Variance,
+            Some(Statistic::Still) => AnomalyShape::FlatLine,
+            Some(Statistic::ShortMean | Statistic::LongMean) => AnomalyShape::Drift,
+            Some(Statistic::Innovation | Statistic::Deviation) if self.rows <= 4 + u32::from(CALM) => {
+                AnomalyShape::Spike
+            }
+            Some(Statistic::Innovation | Statistic::Deviation) => AnomalyShape::LevelShift,
+        }
+    }
+
+    fn words(&self, of: Subject<'_>) -> String {
+        let (metric, quantity) = (of.metric, of.quantity);
+        if self.first.is_none() {
+            let age = words::span(Duration::from_secs_f64(self.value.clamp(0.0, 1e9)));
+            let step = words::span(Duration::from_secs_f64(self.expected.clamp(0.0, 1e9)));
+            return format!("{metric} has sent nothing for {age}, expected every {step}");
+        }
+        let (value, expected) = (quantity.show(self.value), quantity.show(self.expected));
+        let is_up = self.value >= self.expected;
+        let distance = (self.value - self.expected).abs() / self.sigma.max(1e-300);
+        let side = if is_up { "above" } else { "below" };
+        let distance = match distance {
+            d if d >= 1_000.0 => format!("it hardly ever moved; far {side} normal"),
+            d => format!("{}σ {side} normal", words::number(d)),
+        };
+        let verb = match (self.shape(), is_up) {
+            (AnomalyShape::Spike, true) => "jumped to",
+            (AnomalyShape::Spike, false) => "dropped to",
+            (AnomalyShape::Drift, true) => "crept up to",
+            (AnomalyShape::Drift, false) => "crept down to",
+            (AnomalyShape::Variance, _) => {
+                return format!("{metric} is more restless than usual, now {value}, expected {expected}");
+            }
+            (AnomalyShape::FlatLine, _) => return format!("{metric} is unusually still at {value}"),
+            (_, true) => "rose to",
+            (_, false) => "fell to",
+        };
+        format!("{metric} {verb} {value}, expected {expected} ({distance})")
+    }
+
+    /// The anomaly as others see it.
+    pub(crate) fn describe(&self, of: Subject<'_>, severity: Severity) -> Anomaly {
+        Anomaly {
+            id: identify(of, self.started),
+            series: of.series,
+            metric: of.metric.to_owned(),
+            started_at: self.started,
+            ended_at: self.ended,
+            severity,
+            shape: self.shape(),
+            surprise: f64::from(self.surprise),
+            value: self.value,
+            expected: self.expected,
+            words: self.words(of),
+        }
+    }
+}
+
+/// UUID version 8 (RFC 9562: custom) from a 128-bit FNV-1a hash of series, stream and onset.
+fn identify(of: Subject<'_>, started: Timestamp) -> AnomalyId {
+    let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
+    let parts = [of.series.0.to_be_bytes(), of.key.to_be_bytes(), started.as_micros().to_be_bytes()];
+    for byte in parts.concat() {
+        hash = (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+    }
+    AnomalyId::from_uuid(Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+    use super::*;
+
+    fn verdict(surprise: f32) -> Verdict {
+        Verdict { surprise, expected: 1.1e9, sigma: 1e8, statistic: Statistic::Deviation }
+    }
+
+    fn subject() -> Subject<'static> {
+        Subject { series: SeriesId(7), key: 0, metric: "process.memory.usage", quantity: Quantity::Bytes }
+    }
+
+    #[test]
+    fn an_anomaly_opens_once_and_closes_after_three_calm_points() {
+        let mut alarm = Alarm::default();
+        let mut seen = Vec::new();
+        for (i, s) in [0.5, 5.0, 6.0, 5.0, 1.0, 1.0, 1.0, 0.5].into_iter().enumerate() {
+            if let Some(t) = alarm.observe(&verdict(s), 1.9e9, Timestamp::from_secs(i as i64), 4.0) {
+                seen.push((i, t));
+            }
+        }
+        assert_eq!(seen, [(1, Transition::Opened), (6, Transition::Closed)]);
+        let closed = alarm.take_closed().unwrap();
+        let told = closed.describe(subject(), Severity::Warning);
+        assert_eq!(
+            (told.started_at, told.ended_at),
+            (Timestamp::from_secs(1), Some(Timestamp::from_secs(6)))
+        );
+        assert_eq!(told.words, "process.memory.usage jumped to 1.9 GB, expected 1.1 GB (8σ above normal)");
+    }
+
+    #[test]
+    fn a_series_that_was_as_wild_before_does_not_open_again() {
+        let mut alarm = Alarm::default();
+        let t = Timestamp::from_secs;
+        assert_eq!(alarm.observe(&verdict(6.0), 1.0, t(0), 4.0), Some(Transition::Opened));
+        alarm.close(t(1));
+        assert_eq!(alarm.observe(&verdict(5.5), 1.0, t(2), 4.0), None);
+        assert_eq!(alarm.observe(&verdict(6.1), 1.0, t(3), 4.0), Some(Transition::Opened));
+    }
+
+    #[test]
+    fn the_same_onset_has_the_same_id_and_another_has_another() {
+        let id = |series, secs| {
+            identify(Subject { series: SeriesId(series), ..subject() }, Timestamp::from_secs(secs))
+        };
+        assert_eq!(id(1, 5), id(1, 5));
+        assert_ne!(id(1, 5), id(2, 5));
+        assert_ne!(id(1, 5), id(1, 6));
+        assert_eq!(id(1, 5).as_uuid().get_version_num(), 8);
+    }
+
+    #[test]
+    fn the_threshold_follows_the_budget() {
+        assert!((threshold(60.0, 2.0) - 4.4).abs() < 0.01);
+        assert!(threshold(60.0, 0.1) > threshold(60.0, 2.0));
+    }
+
+    #[test]
+    fn a_silence_is_told_with_its_step() {
+        let mut alarm = Alarm::default();
+        alarm.missing(Timestamp::from_secs(10), 35.0, 5.0);
+        assert!(alarm.is_missing());
+        let words = alarm.open().unwrap().describe(subject(), Severity::Warning).words;
+        assert_eq!(words, "process.memory.usage has sent nothing for 35 s, expected every 5 s");
+    }
+}

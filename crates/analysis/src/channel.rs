@@ -1,0 +1,175 @@
+//! One watched series: pace, detector, alarm and drift test together.
+//!
+//! What happens to points that are not as they should be:
+//!
+//! | point | answer |
+//! |---|---|
+//! | NaN or infinite | never stored, counted |
+//! | at or before the newest of its series (late, duplicate, out of order) | not judged, counted |
+//! | irregular | the step is learned from the times; every point counts once |
+//! | after a gap of more than five steps | learned, not judged: the last value says nothing about it any more |
+
+use echobase_types::Timestamp;
+
+use crate::anomaly::{self, Alarm, Transition};
+use crate::detector::{Detector, Verdict};
+use crate::drift::DriftTest;
+use crate::pace::{Pace, Tick};
+
+/// The figures of the configuration that a series needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) false_alarms_per_week: f64,
+    pub(crate) warmup_points: u32,
+    pub(crate) drift_threshold: f64,
+}
+
+/// Streaming state of one series.
+#[derive(Clone, Debug)]
+pub(crate) struct Channel {
+    pub(crate) pace: Pace,
+    detector: Detector,
+    pub(crate) alarm: Alarm,
+    drift: DriftTest,
+    pub(crate) value: f64,
+    surprise: f32,
+}
+
+/// What a point changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It was not counted.
+    Dropped,
+    /// It was learned; perhaps an anomaly opened or closed.
+    Taken(Option<Transition>),
+}
+
+impl Channel {
+    pub(crate) fn new(floor: f64) -> Self {
+        Self {
+            pace: Pace::default(),
+            detector: Detector::new(floor),
+            alarm: Alarm::default(),
+            drift: DriftTest::default(),
+            value: 0.0,
+            surprise: 0.0,
+        }
+    }
+
+    /// Takes a point.
+    pub(crate) fn observe(&mut self, value: f64, time: Timestamp, limits: &Limits) -> Seen {
+        if !value.is_finite() {
+            return Seen::Dropped;
+        }
+        let tick = self.pace.tick(time);
+        if tick == Tick::Late {
+            return Seen::Dropped;
+        }
+        let was_missing = if self.alarm.is_missing() { self.alarm.close(time) } else { None };
+        let step = self.pace.step();
+        let is_after_gap = matches!(tick, Tick::AfterGap(_));
+        if is_after_gap {
+            self.detector.gap();
+        }
+        self.value = value;
+        let verdict = self.detector.observe(value, time.as_micros().div_euclid(1_000_000), step);
+        let is_judged = !is_after_gap && self.detector.count() > limits.warmup_points;
+        self.surprise = if is_judged { verdict.surprise } else { 0.0 };
+        let verdict = Verdict { surprise: self.surprise, ..verdict };
+        let bar = anomaly::threshold(step, limits.false_alarms_per_week);
+        let changed = self.alarm.observe(&verdict, value, time, bar);
+        self.drift.observe(value, verdict.expected, time, step, limits.drift_threshold);
+        Seen::Taken(changed.or(was_missing))
+    }
+
+    /// Looks for silence: a series that was regular and sent nothing for five steps and three seconds.
+    pub(crate) fn watch_silence(&mut self, now: Timestamp) -> Option<Transition> {
+        let age = self.pace.age(now).as_secs_f64();
+        if self.alarm.is_missing() {
+            self.alarm.still_missing(age);
+            return None;
+        }
+        let step = self.pace.step();
+        let last = self.pace.last()?;
+        (self.pace.is_regular() && age > 5.0 * step + 3.0)
+            .then(|| self.alarm.missing(last, age, step))
+            .flatten()
+    }
+
+    /// The slow baseline, once it is known.
+    pub(crate) fn baseline(&self) -> Option<f64> {
+        (self.detector.count() >= crate::normal::READY).then(|| self.detector.baseline())
+    }
+
+    /// Surprise of the newest point.
+    pub(crate) fn surprise(&self) -> f64 {
+        f64::from(self.surprise)
+    }
+
+    pub(crate) fn drift(&self) -> Option<&crate::drift::Announced> {
+        self.drift.announced()
+    }
+
+    /// Points learned.
+    pub(crate) fn count(&self) -> u32 {
+        self.detector.count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { false_alarms_per_week: 2.0, warmup_points: 30, drift_threshold: 1.0 };
+
+    fn filled(n: i64) -> Channel {
+        let mut channel = Channel::new(0.0);
+        for i in 0..n {
+            let wobble = f64::from((i * 37 % 11) as i32) / 11.0;
+            channel.observe(10.0 + wobble, Timestamp::from_secs(i * 5), &LIMITS);
+        }
+        channel
+    }
+
+    #[test]
+    fn what_is_no_number_and_what_is_late_changes_nothing() {
+        let mut channel = filled(100);
+        let before = (channel.count(), channel.value);
+        for (value, second) in [(f64::NAN, 600), (f64::INFINITY, 600), (99.0, 495), (99.0, 10)] {
+            assert_eq!(
+                channel.observe(value, Timestamp::from_secs(second), &LIMITS),
+                Seen::Dropped,
+                "{value} {second}"
+            );
+        }
+        assert_eq!((channel.count(), channel.value), before);
+    }
+
+    #[test]
+    fn no_anomaly_opens_before_the_warm_up_is_over() {
+        let mut channel = Channel::new(0.002);
+        for i in 0..30 {
+            let value = if i % 3 == 0 { 1.0 } else { 0.0 };
+            assert_eq!(channel.observe(value, Timestamp::from_secs(i), &LIMITS), Seen::Taken(None));
+            assert_eq!(channel.surprise(), 0.0);
+        }
+    }
+
+    #[test]
+    fn the_first_point_after_a_gap_is_learned_but_not_judged() {
+        let mut channel = filled(200);
+        let said = channel.observe(500.0, Timestamp::from_secs(5_000), &LIMITS);
+        assert_eq!((said, channel.surprise()), (Seen::Taken(None), 0.0));
+        assert_eq!(channel.value, 500.0);
+    }
+
+    #[test]
+    fn silence_opens_an_anomaly_and_the_next_point_closes_it() {
+        let mut channel = filled(50);
+        assert_eq!(channel.watch_silence(Timestamp::from_secs(260)), None);
+        assert_eq!(channel.watch_silence(Timestamp::from_secs(290)), Some(Transition::Opened));
+        assert_eq!(channel.watch_silence(Timestamp::from_secs(300)), None, "once");
+        let said = channel.observe(10.0, Timestamp::from_secs(305), &LIMITS);
+        assert_eq!(said, Seen::Taken(Some(Transition::Closed)));
+    }
+}

@@ -1,0 +1,323 @@
+//! The engine: signals in, assessments out.
+
+mod verdict;
+mod watched;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use echobase_types::assessment::{Anomaly, Assessment};
+use echobase_types::resource::SeenDependency;
+use echobase_types::signal::SignalBatch;
+use echobase_types::{Dependency, ResourceId, Timestamp};
+
+use crate::channel::Limits;
+use crate::config::AnalysisConfig;
+use crate::links::{self, Links};
+use crate::vital::Vitals;
+use watched::Watched;
+
+/// A dependency that was learned is handed out again after this time, so that its last sight stays known.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// What the engine has seen and what it left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Points, histograms and spans that were learned.
+    pub taken: u64,
+    /// Points at or before the newest of their series, and spans older than the interval before: not learned.
+    pub late: u64,
+    /// Values that were not finite: never stored.
+    pub not_finite: u64,
+    /// Points of series beyond the limit per resource: not watched.
+    pub overflow: u64,
+}
+
+/// How an arrow is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Told by `depend`: for ever.
+    Told,
+    /// Seen in spans.
+    Seen { last: Timestamp, told: Option<Timestamp> },
+}
+
+/// Streaming analysis of one tenant. Pure: the same calls give the same answers on every machine.
+///
+/// ```
+/// use echobase_analysis::{AnalysisConfig, Engine};
+/// use echobase_types::{SignalBatch, Timestamp};
+///
+/// let mut engine = Engine::new(AnalysisConfig::default());
+/// engine.observe(&SignalBatch::default());
+/// assert!(engine.assess(Timestamp::from_secs(0)).is_empty());
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    config: AnalysisConfig,
+    limits: Limits,
+    vitals: Vitals,
+    resources: BTreeMap<ResourceId, Watched>,
+    by_name: BTreeMap<String, ResourceId>,
+    arrows: BTreeMap<(ResourceId, ResourceId), Known>,
+    links: Links,
+    scores: BTreeMap<ResourceId, f64>,
+    transitions: Vec<(ResourceId, Anomaly)>,
+    counts: Counts,
+}
+
+/// One row of a batch, in the order in which it is learned.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    resource: u32,
+    time: Timestamp,
+    kind: RowKind,
+    index: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum RowKind {
+    Point,
+    Histogram,
+}
+
+impl Engine {
+    /// An engine without history. Figures of `config` that are out of range are moved into it.
+    pub fn new(config: AnalysisConfig) -> Self {
+        let config = config.clamped();
+        let limits = Limits {
+            false_alarms_per_week: config.false_alarms_per_week,
+            warmup_points: config.warmup_points,
+            drift_threshold: config.drift_threshold,
+        };
+        Self {
+            vitals: Vitals::new(config.extra_vitals.clone()),
+            config,
+            limits,
+            resources: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            arrows: BTreeMap::new(),
+            links: Links::default(),
+            scores: BTreeMap::new(),
+            transitions: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Learns a batch. Rows are taken in the order of their time within the batch; what is late, see
+    /// [`Counts::late`]. Rows whose indices are out of range are left out.
+    pub fn observe(&mut self, batch: &SignalBatch) {
+        for resource in &batch.resources {
+            if !self.resources.contains_key(&resource.id) {
+                self.by_name.insert(resource.name.clone(), resource.id.clone());
+                self.resources.insert(resource.id.clone(), Watched::new(resource));
+            }
+        }
+        self.observe_metrics(batch);
+        self.observe_spans(batch);
+        for log in &batch.logs {
+            if let Some(watched) =
+                batch.resources.get(log.resource as usize).and_then(|r| self.resources.get_mut(&r.id))
+            {
+                watched.saw(log.time);
+            }
+        }
+    }
+
+    fn observe_metrics(&mut self, batch: &SignalBatch) {
+        let resource_of = |series: u32| batch.series.get(series as usize).map(|s| s.resource);
+        let mut rows: Vec<Row> = Vec::with_capacity(batch.points.len() + batch.histograms.len());
+        for (index, point) in batch.points.iter().enumerate() {
+            if let Some(resource) = resource_of(point.series) {
+                rows.push(Row { resource, time: point.time, kind: RowKind::Point, index: index as u32 });
+            }
+        }
+        for (index, histogram) in batch.histograms.iter().enumerate() {
+            if let Some(resource) = resource_of(histogram.series) {
+                rows.push(Row {
+                    resource,
+                    time: histogram.time,
+                    kind: RowKind::Histogram,
+                    index: index as u32,
+                });
+            }
+        }
+        if !rows.is_sorted() {
+            rows.sort_unstable();
+        }
+        // Where a series of this batch lives in the state of its resource; resolved at its first row.
+        let mut places: Vec<Option<u32>> = vec![None; batch.series.len()];
+        for of_resource in rows.chunk_by(|a, b| a.resource == b.resource) {
+            let Some(first) = of_resource.first() else { continue };
+            let id = batch.resources.get(first.resource as usize).map(|r| &r.id);
+            let Some(watched) = id.and_then(|id| self.resources.get_mut(id)) else { continue };
+            for row in of_resource {
+                let series = match row.kind {
+                    RowKind::Point => batch.points[row.index as usize].series,
+                    RowKind::Histogram => batch.histograms[row.index as usize].series,
+                } as usize;
+                let place = match places[series] {
+                    Some(place) => place,
+                    None => {
+                        let place = watched.place(
+                            &batch.series[series],
+                            &self.vitals,
+                            self.config.max_series_per_resource,
+                        );
+                        places[series] = Some(place);
+                        place
+                    }
+                };
+                watched.advance(row.time, &self.limits, &mut self.counts);
+                match row.kind {
+                    RowKind::Point => {
+                        watched.take_point(
+                            place,
+                            &batch.points[row.index as usize],
+                            &self.limits,
+                            &mut self.counts,
+                        );
+                    }
+                    RowKind::Histogram => {
+                        let histogram = &batch.histograms[row.index as usize];
+                        watched.take_histogram(place, histogram, &self.limits, &mut self.counts);
+                    }
+                }
+            }
+            watched.flush(&self.limits, &mut self.counts);
+        }
+    }
+
+    fn observe_spans(&mut self, batch: &SignalBatch) {
+        for span in &batch.spans {
+            let Some(resource) = batch.resources.get(span.resource as usize) else { continue };
+            let mut seen = self.links.observe(span, &resource.id);
+            if seen.is_none()
+                && span.kind == echobase_types::signal::SpanKind::Client
+                && let Some(to) = links::peer(span).and_then(|name| self.by_name.get(name))
+                && *to != resource.id
+            {
+                seen = Some((resource.id.clone(), to.clone()));
+            }
+            if let Some(pair) = seen {
+                let known = self.arrows.entry(pair).or_insert(Known::Seen { last: span.end, told: None });
+                // What was told stays told.
+                if let Known::Seen { last, .. } = known {
+                    *last = span.end.max(*last);
+                }
+            }
+            if let Some(watched) = self.resources.get_mut(&resource.id) {
+                watched.take_span(span, self.config.span_interval, &self.limits, &mut self.counts);
+            }
+        }
+    }
+
+    /// Tells what depends on what, from configuration or from the store after a start. What is told here stays until
+    /// the engine ends; spans add to it.
+    pub fn depend(&mut self, dependencies: &[Dependency]) {
+        for dependency in dependencies {
+            if dependency.from != dependency.to {
+                self.arrows.insert((dependency.from.clone(), dependency.to.clone()), Known::Told);
+            }
+        }
+    }
+
+    /// Dependencies seen in spans since the last call; each at most once a minute of signal time.
+    pub fn take_dependencies(&mut self) -> Vec<SeenDependency> {
+        let mut new = Vec::new();
+        for ((from, to), known) in &mut self.arrows {
+            if let Known::Seen { last, told } = known
+                && told.is_none_or(|t| last.since(t) >= REPEAT)
+            {
+                *told = Some(*last);
+                new.push(SeenDependency {
+                    dependency: links::arrow(from.clone(), to.clone()),
+                    last_seen: *last,
+                });
+            }
+        }
+        new
+    }
+
+    /// Judges every resource that has a live series, in the order of their ids. `now` is the time of the judgement:
+    /// the wall clock when live, the time of the newest row when replaying. The score of a dependency is that of the
+    /// cycle before, so that cycles of dependencies end.
+    pub fn assess(&mut self, now: Timestamp) -> Vec<Assessment> {
+        let mut all = Vec::with_capacity(self.resources.len());
+        let mut gone = Vec::new();
+        let mut worst: BTreeMap<&ResourceId, (&ResourceId, f64)> = BTreeMap::new();
+        for ((from, to), known) in &self.arrows {
+            if let Known::Seen { last, .. } = known
+                && now.since(*last) > self.config.forget_after
+            {
+                continue;
+            }
+            let Some(&score) = self.scores.get(to) else { continue };
+            let entry = worst.entry(from).or_insert((to, score));
+            if score < entry.1 {
+                *entry = (to, score);
+            }
+        }
+        for (id, watched) in &mut self.resources {
+            watched.settle(now, self.config.span_interval, &self.limits, &mut self.counts);
+            watched.watch_silence(now, &self.config);
+            let is_alive = watched.forget_silent(now, self.config.forget_after);
+            self.transitions.extend(
+                watched.take_transitions(self.config.sensitivity).into_iter().map(|a| (id.clone(), a)),
+            );
+            if !is_alive {
+                gone.push(id.clone());
+                continue;
+            }
+            let dependency = worst.get(id).map(|(to, score)| (*to, *score));
+            all.push(verdict::assess(id, watched, now, &self.config, dependency));
+        }
+        drop(worst);
+        self.scores = all.iter().map(|a| (a.resource_id.clone(), a.stability.score)).collect();
+        for id in gone {
+            self.forget(&id);
+        }
+        all
+    }
+
+    /// Anomalies that opened, closed or became graver since the last call, in the order of their resources. An
+    /// anomaly that is handed out again has the same id.
+    pub fn take_transitions(&mut self) -> Vec<(ResourceId, Anomaly)> {
+        std::mem::take(&mut self.transitions)
+    }
+
+    /// The resources that are watched.
+    pub fn resources(&self) -> impl ExactSizeIterator<Item = &ResourceId> {
+        self.resources.keys()
+    }
+
+    /// Drops all that is known of a resource.
+    pub fn forget(&mut self, resource: &ResourceId) {
+        self.resources.remove(resource);
+        self.scores.remove(resource);
+        self.by_name.retain(|_, id| id != resource);
+    }
+
+    /// What was seen and what was left out since the start.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Series that are watched, over all resources.
+    pub fn series(&self) -> usize {
+        self.resources.values().map(Watched::series).sum()
+    }
+
+    /// Approximate memory of the state in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.resources.values().map(Watched::memory_bytes).sum()
+    }
+
+    /// Surprise (−log₁₀ of the tail probability) of the newest point of each series of a resource, largest first, and
+    /// whether an anomaly is open there.
+    pub fn surprises(&self, resource: &ResourceId) -> Vec<(f64, bool)> {
+        let mut all = self.resources.get(resource).map(Watched::surprises).unwrap_or_default();
+        all.sort_by(|a, b| b.0.total_cmp(&a.0));
+        all
+    }
+}

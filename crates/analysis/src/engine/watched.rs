@@ -1,0 +1,708 @@
+//! All that is known of one resource.
+
+use std::collections::BTreeMap;
+use std::mem::size_of;
+use std::time::Duration;
+
+use echobase_types::assessment::{Anomaly, Severity, Vital};
+use echobase_types::signal::{HistogramPoint, MetricKind, MetricPoint, Series, Span, SpanKind, SpanStatus};
+use echobase_types::{Resource, ResourceKind, SeriesId, Timestamp};
+
+use super::Counts;
+use crate::anomaly::{Subject, Transition};
+use crate::channel::{Channel, Limits, Seen};
+use crate::config::AnalysisConfig;
+use crate::counter::{Counter, Increase};
+use crate::links;
+use crate::risk::Degradation;
+use crate::source::{Emptiness, Figures, Source};
+use crate::stream::{Origin, Stream};
+use crate::vital::{self, Mapped, Reading, Scale, Vitals};
+use crate::words::{self, Quantity};
+
+/// Points closer in time than this are one moment.
+const MOMENT: Duration = Duration::from_millis(200);
+/// Sources of one resource: beyond them vital signs are plain series.
+const MAX_SOURCES: usize = 256;
+/// Series that contribute to vital signs of one resource.
+const MAX_PARTS: usize = 4_096;
+/// Peers of client spans that are told apart.
+const MAX_PEERS: usize = 32;
+/// Anomalies that are kept until they are taken.
+const MAX_TRANSITIONS: usize = 1_000;
+/// A series that is not watched.
+pub(super) const UNWATCHED: u32 = u32::MAX;
+
+/// A series of the resource.
+#[derive(Debug)]
+struct Slot {
+    id: SeriesId,
+    kind: MetricKind,
+    last: Timestamp,
+    role: Role,
+}
+
+#[derive(Debug)]
+enum Role {
+    /// It makes vital signs: (source, place within it).
+    Vital(Vec<(u32, u32)>),
+    /// It is watched for itself.
+    Plain(Box<Plain>),
+}
+
+/// A series that is no vital sign.
+#[derive(Debug)]
+pub(super) struct Plain {
+    pub(super) metric: String,
+    pub(super) quantity: Quantity,
+    counter: Counter,
+    sum: Counter,
+    pub(super) channel: Channel,
+}
+
+#[derive(Debug)]
+struct Placed {
+    source: Source,
+    key: u64,
+    name: String,
+    instance: String,
+    origin: Origin,
+    parts: u32,
+    streams: Vec<(Vital, u32)>,
+}
+
+#[derive(Debug, Default)]
+struct SpanWindow {
+    end: Option<Timestamp>,
+    server: Option<(u32, u32)>,
+    peers: BTreeMap<String, (u32, u32)>,
+}
+
+/// State of one resource.
+#[derive(Debug)]
+pub(super) struct Watched {
+    kind: ResourceKind,
+    slots: Vec<Option<Slot>>,
+    by_id: BTreeMap<SeriesId, u32>,
+    sources: Vec<Option<Placed>>,
+    by_key: BTreeMap<String, u32>,
+    streams: Vec<Option<Stream>>,
+    parts: usize,
+    plains: usize,
+    moment: Option<Timestamp>,
+    dirty: Vec<u32>,
+    last_signal: Timestamp,
+    cpus: Option<f64>,
+    spans: SpanWindow,
+    transitions: Vec<Anomaly>,
+    pub(super) degradation: Degradation,
+}
+
+impl Watched {
+    pub(super) fn new(resource: &Resource) -> Self {
+        Self {
+            kind: resource.kind,
+            slots: Vec::new(),
+            by_id: BTreeMap::new(),
+            sources: Vec::new(),
+            by_key: BTreeMap::new(),
+            streams: Vec::new(),
+            parts: 0,
+            plains: 0,
+            moment: None,
+            dirty: Vec::new(),
+            last_signal: Timestamp::from_micros(i64::MIN),
+            cpus: None,
+            spans: SpanWindow::default(),
+            transitions: Vec::new(),
+            degradation: Degradation::default(),
+        }
+    }
+
+    /// A signal without figures.
+    pub(super) fn saw(&mut self, time: Timestamp) {
+        self.last_signal = self.last_signal.max(time);
+    }
+
+    pub(super) fn last_signal(&self) -> Timestamp {
+        self.last_signal
+    }
+
+    pub(super) fn streams(&self) -> impl Iterator<Item = &Stream> {
+        self.streams.iter().flatten()
+    }
+
+    pub(super) fn plains(&self) -> impl Iterator<Item = (SeriesId, &Plain)> {
+        self.slots.iter().flatten().filter_map(|slot| match &slot.role {
+            Role::Plain(plain) => Some((slot.id, plain.as_ref())),
+            Role::Vital(_) => None,
+        })
+    }
+
+    /// Number of series.
+    pub(super) fn series(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        // The profile of a detector (two day types of 96 levels and counts) and the trend are on the heap.
+        let channel_heap = 2 * 96 * 5;
+        let stream = size_of::<Option<Stream>>() + channel_heap + size_of::<crate::exhaustion::Trend>() + 64;
+        let source = size_of::<Option<Placed>>() + 800 + 128;
+        self.slots.len() * (size_of::<Option<Slot>>() + 48)
+            + self.plains * (size_of::<Plain>() + channel_heap + 64)
+            + self.streams.len() * stream
+            + self.sources.len() * source
+            + self.parts * 200
+            + size_of::<Self>()
+    }
+
+    /// The place of a series; made at its first sight.
+    pub(super) fn place(&mut self, series: &Series, vitals: &Vitals, limit: u32) -> u32 {
+        if let Some(&at) = self.by_id.get(&series.id) {
+            return at;
+        }
+        let role = match self.vital_role(series, vitals) {
+            Some(role) => role,
+            None if self.plains < limit as usize => {
+                self.plains += 1;
+                Role::Plain(Box::new(Plain {
+                    metric: words::metric(&series.name, &series.attributes),
+                    quantity: match series.kind {
+                        MetricKind::Counter | MetricKind::Delta => Quantity::PerSecond,
+                        _ => Quantity::guess(&series.unit, &series.name),
+                    },
+                    counter: Counter::default(),
+                    sum: Counter::default(),
+                    channel: Channel::new(0.0),
+                }))
+            }
+            None => return UNWATCHED,
+        };
+        let slot = Slot { id: series.id, kind: series.kind, last: Timestamp::from_micros(i64::MIN), role };
+        let at = match self.slots.iter().position(Option::is_none) {
+            Some(free) => {
+                self.slots[free] = Some(slot);
+                free
+            }
+            None => {
+                self.slots.push(Some(slot));
+                self.slots.len() - 1
+            }
+        } as u32;
+        self.by_id.insert(series.id, at);
+        at
+    }
+
+    fn vital_role(&mut self, series: &Series, vitals: &Vitals) -> Option<Role> {
+        // A host reports on its largest processes too: they are part of it, not its vital signs.
+        let is_process = series.name.starts_with("process.") || series.name.starts_with("process_");
+        if (self.kind == ResourceKind::Host && is_process) || self.parts >= MAX_PARTS {
+            return None;
+        }
+        let mapped = vitals.map(series);
+        let mut places = Vec::with_capacity(mapped.len());
+        for one in &mapped {
+            if let Some(at) = self.source(one, &series.name, Origin::Metric)
+                && let Some(Some(placed)) = self.sources.get_mut(at as usize)
+            {
+                places.push((at, placed.source.join(series.id, one) as u32));
+                placed.parts += 1;
+                if !matches!(one.reading, Reading::Limit | Reading::CoreCount | Reading::OtherState) {
+                    placed.name.clone_from(&series.name);
+                }
+                self.parts += 1;
+                if one.vital == Vital::CpuUtilization && has_processor(series) {
+                    let count = placed.source.other_states() as f64;
+                    self.cpus = Some(self.cpus.unwrap_or(0.0).max(count)).filter(|c| *c > 0.0);
+                }
+            }
+        }
+        (!places.is_empty()).then_some(Role::Vital(places))
+    }
+
+    fn source(&mut self, mapped: &Mapped, name: &str, origin: Origin) -> Option<u32> {
+        let group = match mapped.reading {
+            Reading::Duration => "duration",
+            Reading::Requests | Reading::Failures => "traffic",
+            _ => mapped.vital.as_str(),
+        };
+        let side = mapped.vital.as_str();
+        let key = format!("{group}|{side}|{}|{}|{}", mapped.family, mapped.instance, origin as u8);
+        if let Some(&at) = self.by_key.get(&key) {
+            return Some(at);
+        }
+        if self.by_key.len() >= MAX_SOURCES {
+            return None;
+        }
+        let placed = Placed {
+            source: Source::new(mapped),
+            key: fnv(&key),
+            name: name.to_owned(),
+            instance: mapped.instance.clone(),
+            origin,
+            parts: 0,
+            streams: Vec::new(),
+        };
+        let at = match self.sources.iter().position(Option::is_none) {
+            Some(free) => {
+                self.sources[free] = Some(placed);
+                free
+            }
+            None => {
+                self.sources.push(Some(placed));
+                self.sources.len() - 1
+            }
+        } as u32;
+        self.by_key.insert(key, at);
+        Some(at)
+    }
+
+    /// Time moves on to `time`: what belongs to an earlier moment is evaluated.
+    pub(super) fn advance(&mut self, time: Timestamp, limits: &Limits, counts: &mut Counts) {
+        match self.moment {
+            Some(moment) if time.since(moment) > MOMENT => {
+                self.flush(limits, counts);
+                self.moment = Some(time);
+            }
+            Some(_) => {}
+            None => self.moment = Some(time),
+        }
+    }
+
+    pub(super) fn take_point(
+        &mut self,
+        place: u32,
+        point: &MetricPoint,
+        limits: &Limits,
+        counts: &mut Counts,
+    ) {
+        if !point.value.is_finite() {
+            counts.not_finite += 1;
+            return;
+        }
+        let Some(Some(slot)) = self.slots.get_mut(place as usize) else {
+            counts.overflow += 1;
+            return;
+        };
+        if point.time <= slot.last {
+            counts.late += 1;
+            return;
+        }
+        counts.taken += 1;
+        slot.last = point.time;
+        self.last_signal = self.last_signal.max(point.time);
+        match &mut slot.role {
+            Role::Vital(places) => {
+                for &(at, within) in places.iter() {
+                    if let Some(Some(placed)) = self.sources.get_mut(at as usize) {
+                        placed.source.take(within as usize, slot.kind, point.value, point.time);
+                        if self.dirty.last() != Some(&at) {
+                            self.dirty.push(at);
+                        }
+                    }
+                }
+            }
+            Role::Plain(plain) => {
+                let value = match slot.kind {
+                    MetricKind::Counter | MetricKind::Delta => {
+                        match plain.counter.observe(slot.kind, point.value, point.time) {
+                            Some(Increase { amount, seconds: Some(seconds), .. }) => amount / seconds,
+                            _ => return,
+                        }
+                    }
+                    _ => point.value,
+                };
+                watch_plain(plain, slot.id, value, point.time, limits, &mut self.transitions);
+            }
+        }
+    }
+
+    pub(super) fn take_histogram(
+        &mut self,
+        place: u32,
+        point: &HistogramPoint,
+        limits: &Limits,
+        counts: &mut Counts,
+    ) {
+        let Some(Some(slot)) = self.slots.get_mut(place as usize) else {
+            counts.overflow += 1;
+            return;
+        };
+        if point.time <= slot.last {
+            counts.late += 1;
+            return;
+        }
+        counts.taken += 1;
+        slot.last = point.time;
+        self.last_signal = self.last_signal.max(point.time);
+        match &mut slot.role {
+            Role::Vital(places) => {
+                for &(at, within) in places.iter() {
+                    if let Some(Some(placed)) = self.sources.get_mut(at as usize) {
+                        placed.source.take_histogram(within as usize, point);
+                        if self.dirty.last() != Some(&at) {
+                            self.dirty.push(at);
+                        }
+                    }
+                }
+            }
+            Role::Plain(plain) => {
+                // A distribution that is no vital sign is watched by its mean.
+                let kind = if point.cumulative { MetricKind::Counter } else { MetricKind::Delta };
+                let count = plain.counter.observe(kind, point.count as f64, point.time);
+                let sum = plain.sum.observe(kind, point.sum, point.time);
+                if let (Some(count), Some(sum)) = (count, sum)
+                    && count.amount > 0.0
+                {
+                    let mean = sum.amount / count.amount;
+                    watch_plain(plain, slot.id, mean, point.time, limits, &mut self.transitions);
+                }
+            }
+        }
+    }
+
+    /// Evaluates what came since the last moment; request rates first, because queues are measured in them.
+    pub(super) fn flush(&mut self, limits: &Limits, counts: &mut Counts) {
+        self.moment = None;
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        dirty.dedup();
+        for is_late_turn in [false, true] {
+            for &at in &dirty {
+                let Some(Some(placed)) = self.sources.get_mut(at as usize) else { continue };
+                if placed.source.dirty().is_none() || placed.source.needs_rate() != is_late_turn {
+                    continue;
+                }
+                if let Some((time, figures)) = placed.source.flush(self.cpus) {
+                    self.learn(at, time, figures, limits, counts);
+                }
+            }
+        }
+        dirty.clear();
+        self.dirty = dirty;
+    }
+
+    fn learn(&mut self, at: u32, time: Timestamp, figures: Figures, limits: &Limits, counts: &mut Counts) {
+        for (vital, value) in figures.into_iter().flatten() {
+            let Some(Some(placed)) = self.sources.get_mut(at as usize) else { return };
+            let known = placed.streams.iter().find(|(v, _)| *v == vital).map(|(_, stream)| *stream);
+            let stream = match known {
+                Some(stream) => stream,
+                None => {
+                    let metric = label(placed, vital);
+                    let key = placed.key ^ fnv(vital.as_str());
+                    let new = Stream::new(vital, placed.origin, metric, placed.source.main_series(), key);
+                    let free = match self.streams.iter().position(Option::is_none) {
+                        Some(free) => {
+                            self.streams[free] = Some(new);
+                            free
+                        }
+                        None => {
+                            self.streams.push(Some(new));
+                            self.streams.len() - 1
+                        }
+                    } as u32;
+                    placed.streams.push((vital, free));
+                    free
+                }
+            };
+            let restarted = placed.source.restarted();
+            let rate = if vital == Vital::QueueLength { self.rate(time) } else { None };
+            let Some(Some(stream)) = self.streams.get_mut(stream as usize) else { continue };
+            match stream.observe(value, time, rate, limits) {
+                Seen::Dropped => counts.late += 1,
+                Seen::Taken(Some(Transition::Closed)) => {
+                    if let Some(closed) = stream.channel.alarm.take_closed() {
+                        push(&mut self.transitions, closed.describe(stream.subject(), stream.told));
+                    }
+                }
+                Seen::Taken(_) => {}
+            }
+            if let Some(restarted) = restarted {
+                for stream in self.streams.iter_mut().flatten() {
+                    let near = Duration::from_secs_f64(5.0 * stream.channel.pace.step() + 2.0);
+                    if let Some(trend) = &mut stream.trend {
+                        trend.restarted(restarted, near);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The present request rate.
+    fn rate(&self, now: Timestamp) -> Option<f64> {
+        let rates = self.streams().filter(|s| s.vital == Vital::RequestRate && s.channel.pace.is_fresh(now));
+        rates.map(Stream::value).reduce(f64::max)
+    }
+
+    /// Takes a span into the interval it ended in.
+    pub(super) fn take_span(
+        &mut self,
+        span: &Span,
+        interval: Duration,
+        limits: &Limits,
+        counts: &mut Counts,
+    ) {
+        self.last_signal = self.last_signal.max(span.end);
+        let is_server = match span.kind {
+            SpanKind::Server | SpanKind::Consumer => true,
+            SpanKind::Client | SpanKind::Producer => false,
+            SpanKind::Unspecified | SpanKind::Internal => return,
+        };
+        let width = (interval.as_micros() as i64).max(1);
+        let end = Timestamp::from_micros((span.end.as_micros().div_euclid(width) + 1) * width);
+        match self.spans.end {
+            Some(current) if end > current => {
+                self.close_window(current, limits, counts);
+                self.spans.end = Some(end);
+            }
+            Some(current) if current.since(end) > interval => {
+                counts.late += 1;
+                return;
+            }
+            Some(_) => {}
+            None => self.spans.end = Some(end),
+        }
+        counts.taken += 1;
+        let Some((traffic, durations)) = self.span_sources(span, is_server) else {
+            counts.overflow += 1;
+            return;
+        };
+        let is_failed = span.status == SpanStatus::Error
+            || (span.status == SpanStatus::Unset && vital::failed(&span.attributes, !is_server));
+        let seconds = span.end.since(span.start).as_secs_f64();
+        if let Some(Some(placed)) = self.sources.get_mut(traffic as usize) {
+            placed.source.add_request(if is_failed { 1.0 } else { 0.0 });
+        }
+        if let Some(Some(placed)) = self.sources.get_mut(durations as usize) {
+            placed.source.add_duration(seconds);
+        }
+    }
+
+    fn span_sources(&mut self, span: &Span, is_server: bool) -> Option<(u32, u32)> {
+        if is_server {
+            if self.spans.server.is_none() {
+                self.spans.server = self.new_span_sources(
+                    Vital::RequestRate,
+                    Vital::LatencyP99,
+                    "server spans",
+                    String::new(),
+                );
+            }
+            return self.spans.server;
+        }
+        let peer = links::peer(span).unwrap_or("unnamed");
+        if let Some(known) = self.spans.peers.get(peer) {
+            return Some(*known);
+        }
+        if self.spans.peers.len() >= MAX_PEERS {
+            return None;
+        }
+        let peer = peer.to_owned();
+        let new = self.new_span_sources(
+            Vital::DependencyErrorRatio,
+            Vital::DependencyLatency,
+            "client spans",
+            format!("peer={peer}"),
+        )?;
+        self.spans.peers.insert(peer, new);
+        Some(new)
+    }
+
+    fn new_span_sources(
+        &mut self,
+        traffic: Vital,
+        latency: Vital,
+        name: &str,
+        instance: String,
+    ) -> Option<(u32, u32)> {
+        let mapped = |vital, reading| Mapped {
+            vital,
+            reading,
+            family: "spans".to_owned(),
+            instance: instance.clone(),
+            scale: Scale::Unit,
+            factor: 1.0,
+            failed: false,
+        };
+        let traffic = self.source(&mapped(traffic, Reading::Requests), name, Origin::Spans)?;
+        let durations = self.source(&mapped(latency, Reading::Duration), name, Origin::Spans)?;
+        Some((traffic, durations))
+    }
+
+    fn close_window(&mut self, end: Timestamp, limits: &Limits, counts: &mut Counts) {
+        let all: Vec<u32> =
+            self.spans.server.iter().chain(self.spans.peers.values()).flat_map(|(a, b)| [*a, *b]).collect();
+        for at in all {
+            if let Some(Some(placed)) = self.sources.get_mut(at as usize) {
+                placed.source.mark(end);
+                if let Some((time, figures)) = placed.source.flush(None) {
+                    self.learn(at, time, figures, limits, counts);
+                }
+            }
+        }
+    }
+
+    /// Closes the interval of spans that is over by now.
+    pub(super) fn settle(
+        &mut self,
+        now: Timestamp,
+        interval: Duration,
+        limits: &Limits,
+        counts: &mut Counts,
+    ) {
+        if let Some(end) = self.spans.end
+            && now >= end + interval
+        {
+            self.close_window(end, limits, counts);
+            self.spans.end = None;
+        }
+    }
+
+    /// Looks for vital signs that fell silent. Silence of all others is the resource's own.
+    pub(super) fn watch_silence(&mut self, now: Timestamp, _config: &AnalysisConfig) {
+        for stream in self.streams.iter_mut().flatten().filter(|s| s.origin == Origin::Metric) {
+            stream.channel.watch_silence(now);
+        }
+    }
+
+    /// Drops series that were silent for `after`; whether any is left.
+    pub(super) fn forget_silent(&mut self, now: Timestamp, after: Duration) -> bool {
+        let old = |t: Timestamp| now.since(t) > after;
+        if !self.slots.iter().flatten().any(|s| old(s.last)) {
+            return !self.by_id.is_empty() || !old(self.last_signal);
+        }
+        for at in 0..self.slots.len() {
+            let Some(slot) = self.slots[at].take_if(|s| old(s.last)) else { continue };
+            self.by_id.remove(&slot.id);
+            match slot.role {
+                Role::Plain(mut plain) => {
+                    self.plains -= 1;
+                    if plain.channel.alarm.close(now).is_some() {
+                        tell_closed(&mut plain, slot.id, &mut self.transitions);
+                    }
+                }
+                Role::Vital(places) => {
+                    self.parts = self.parts.saturating_sub(places.len());
+                    for (source, _) in places {
+                        self.leave(source, slot.id, now);
+                    }
+                }
+            }
+        }
+        !self.by_id.is_empty() || !old(self.last_signal)
+    }
+
+    fn leave(&mut self, at: u32, series: SeriesId, now: Timestamp) {
+        let Some(Some(placed)) = self.sources.get_mut(at as usize) else { return };
+        if placed.source.leave(series) == Emptiness::InUse {
+            return;
+        }
+        let streams = std::mem::take(&mut placed.streams);
+        self.sources[at as usize] = None;
+        self.by_key.retain(|_, source| *source != at);
+        self.dirty.retain(|source| *source != at);
+        for (_, stream) in streams {
+            if let Some(mut stream) = self.streams.get_mut(stream as usize).and_then(Option::take)
+                && stream.channel.alarm.close(now).is_some()
+                && let Some(closed) = stream.channel.alarm.take_closed()
+            {
+                push(&mut self.transitions, closed.describe(stream.subject(), stream.told));
+            }
+        }
+    }
+
+    /// What opened, closed or became graver.
+    pub(super) fn take_transitions(&mut self, sensitivity: f64) -> Vec<Anomaly> {
+        for stream in self.streams.iter_mut().flatten() {
+            let severity = stream.severity(sensitivity);
+            let Some(open) = stream.channel.alarm.open() else {
+                stream.told = Severity::Info;
+                stream.announced = None;
+                continue;
+            };
+            let (started, is_new) = (open.started, stream.announced != Some(open.started));
+            if is_new || severity > stream.told {
+                let anomaly = open.describe(stream.subject(), severity);
+                stream.told = severity;
+                stream.announced = Some(started);
+                push(&mut self.transitions, anomaly);
+            }
+        }
+        std::mem::take(&mut self.transitions)
+    }
+
+    pub(super) fn surprises(&self) -> Vec<(f64, bool)> {
+        let streams = self.streams().map(|s| (s.channel.surprise(), s.channel.alarm.open().is_some()));
+        let plains = self.plains().map(|(_, p)| (p.channel.surprise(), p.channel.alarm.open().is_some()));
+        streams.chain(plains).collect()
+    }
+}
+
+impl Plain {
+    pub(super) fn subject(&self, series: SeriesId) -> Subject<'_> {
+        Subject { series, key: 0, metric: &self.metric, quantity: self.quantity }
+    }
+}
+
+fn watch_plain(
+    plain: &mut Plain,
+    series: SeriesId,
+    value: f64,
+    time: Timestamp,
+    limits: &Limits,
+    transitions: &mut Vec<Anomaly>,
+) {
+    match plain.channel.observe(value, time, limits) {
+        Seen::Taken(Some(Transition::Opened)) => {
+            if let Some(open) = plain.channel.alarm.open() {
+                push(transitions, open.describe(plain.subject(series), Severity::Info));
+            }
+        }
+        Seen::Taken(Some(Transition::Closed)) => tell_closed(plain, series, transitions),
+        Seen::Taken(None) | Seen::Dropped => {}
+    }
+}
+
+fn tell_closed(plain: &mut Plain, series: SeriesId, transitions: &mut Vec<Anomaly>) {
+    if let Some(closed) = plain.channel.alarm.take_closed() {
+        push(transitions, closed.describe(plain.subject(series), Severity::Info));
+    }
+}
+
+fn push(transitions: &mut Vec<Anomaly>, anomaly: Anomaly) {
+    if transitions.len() < MAX_TRANSITIONS {
+        transitions.push(anomaly);
+    }
+}
+
+/// Whether processors report apart.
+fn has_processor(series: &Series) -> bool {
+    ["cpu", "cpu.logical_number", "cpu_logical_number", "system.cpu.logical_number"]
+        .iter()
+        .any(|key| series.attributes.get(key).is_some())
+}
+
+fn label(placed: &Placed, vital: Vital) -> String {
+    let base = if placed.instance.is_empty() {
+        placed.name.clone()
+    } else {
+        format!("{}{{{}}}", placed.name, placed.instance)
+    };
+    let is_one_of_two = placed.origin == Origin::Spans || placed.source.makes_several();
+    match vital {
+        Vital::LatencyP50 if is_one_of_two => format!("{base} p50"),
+        Vital::LatencyP99 if is_one_of_two => format!("{base} p99"),
+        Vital::DependencyLatency if is_one_of_two => format!("{base} median"),
+        Vital::RequestRate if is_one_of_two => format!("{base} rate"),
+        Vital::ErrorRatio | Vital::DependencyErrorRatio if is_one_of_two => format!("{base} failed share"),
+        _ => base,
+    }
+}
+
+/// 64-bit FNV-1a.
+fn fnv(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,202 @@
+//! The stream of one vital sign of one instance.
+
+use echobase_types::assessment::{Severity, Vital};
+use echobase_types::{SeriesId, Timestamp};
+
+use crate::anomaly::Subject;
+use crate::channel::{Channel, Limits, Seen};
+use crate::exhaustion::Trend;
+use crate::normal::Normal;
+use crate::stability;
+use crate::words::Quantity;
+
+/// Where a stream comes from; metrics go before spans where both tell the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Origin {
+    Metric,
+    Spans,
+}
+
+/// Streaming state of one vital sign of one instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) vital: Vital,
+    pub(crate) origin: Origin,
+    pub(crate) metric: String,
+    pub(crate) series: SeriesId,
+    /// Tells streams of one series apart in the ids of anomalies.
+    pub(crate) key: u64,
+    pub(crate) channel: Channel,
+    pub(crate) trend: Option<Box<Trend>>,
+    /// The severity at which its open anomaly was told, and the onset of that anomaly.
+    pub(crate) told: Severity,
+    pub(crate) announced: Option<Timestamp>,
+    normal: Normal,
+    smooth: f64,
+    floor: f64,
+}
+
+impl Stream {
+    pub(crate) fn new(vital: Vital, origin: Origin, metric: String, series: SeriesId, key: u64) -> Self {
+        let resolution = match Quantity::of(vital) {
+            Quantity::Share => 0.003,
+            _ if vital == Vital::Up => 0.05,
+            _ => 0.0,
+        };
+        Self {
+            vital,
+            origin,
+            metric,
+            series,
+            key,
+            channel: Channel::new(resolution),
+            trend: vital.is_bounded().then(Box::default),
+            told: Severity::Info,
+            announced: None,
+            normal: Normal::default(),
+            smooth: 0.0,
+            floor: 1.0,
+        }
+    }
+
+    /// Takes a figure. `rate` is the resource's request rate, where it is known: a queue is measured in half seconds
+    /// of work.
+    pub(crate) fn observe(
+        &mut self,
+        value: f64,
+        time: Timestamp,
+        rate: Option<f64>,
+        limits: &Limits,
+    ) -> Seen {
+        let is_latency = Quantity::of(self.vital) == Quantity::Seconds;
+        if !value.is_finite() || (is_latency && value <= 0.0) {
+            return Seen::Dropped;
+        }
+        // A share beyond its bounds is a share at its bounds.
+        let value = match Quantity::of(self.vital) {
+            Quantity::Share => value.clamp(0.0, 1.0),
+            _ if self.vital == Vital::Up => value.clamp(0.0, 1.0),
+            _ => value,
+        };
+        let seen = self.channel.observe(value, time, limits);
+        if seen == Seen::Dropped {
+            return seen;
+        }
+        let step = self.channel.pace.step();
+        self.smooth =
+            if self.channel.count() == 1 { value } else { self.smooth + 0.5 * (value - self.smooth) };
+        if let Some(trend) = &mut self.trend {
+            trend.observe(value, time);
+        }
+        match self.vital {
+            Vital::QueueLength => {
+                self.floor = rate.map_or(1.0, |r| (0.5 * r).max(1.0));
+                self.normal.observe((1.0 + value.max(0.0) / self.floor).ln(), step);
+            }
+            _ if stability::slack(self.vital).is_some() && value > 0.0 => {
+                self.normal.observe(value.ln(), step)
+            }
+            _ => {}
+        }
+        seen
+    }
+
+    /// The present value, smoothed where its badness is.
+    pub(crate) fn value(&self) -> f64 {
+        match self.vital {
+            Vital::Up => self.channel.value,
+            _ if stability::slack(self.vital).is_none() => self.smooth,
+            Vital::QueueLength => (self.normal.now().exp() - 1.0) * self.floor,
+            _ => self.normal.now().exp(),
+        }
+    }
+
+    /// The own normal, once known.
+    pub(crate) fn normal(&self) -> Option<f64> {
+        match self.vital {
+            _ if stability::slack(self.vital).is_none() => self.channel.baseline(),
+            _ if !self.normal.is_ready() => None,
+            Vital::QueueLength => Some((self.normal.level().exp() - 1.0).max(0.0) * self.floor),
+            _ => Some(self.normal.level().exp()),
+        }
+    }
+
+    /// How bad the present is; `sensitivity` counts for vital signs with an own normal.
+    pub(crate) fn badness(&self, sensitivity: f64) -> f64 {
+        match stability::slack(self.vital) {
+            Some((slack, _)) => {
+                stability::relative_badness(self.vital, self.normal.excess(slack), sensitivity)
+            }
+            None => stability::absolute_badness(self.vital, self.value()),
+        }
+    }
+
+    /// Whether there is enough history for a prediction.
+    pub(crate) fn is_known(&self) -> bool {
+        self.channel.count() >= crate::normal::READY
+    }
+
+    /// What the words of its anomalies need to know.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            series: self.series,
+            key: self.key,
+            metric: &self.metric,
+            quantity: Quantity::of(self.vital),
+        }
+    }
+
+    /// How bad an anomaly of this stream is now.
+    pub(crate) fn severity(&self, sensitivity: f64) -> Severity {
+        match self.badness(sensitivity) {
+            b if b >= 2.5 => Severity::Critical,
+            b if b >= 0.3 => Severity::Warning,
+            _ if self.channel.alarm.is_missing() => Severity::Warning,
+            _ => Severity::Info,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { false_alarms_per_week: 2.0, warmup_points: 30, drift_threshold: 1.0 };
+
+    fn stream(vital: Vital) -> Stream {
+        Stream::new(vital, Origin::Metric, "m".into(), SeriesId(1), 0)
+    }
+
+    #[test]
+    fn a_queue_is_measured_in_seconds_of_work() {
+        let mut queue = stream(Vital::QueueLength);
+        for i in 0..60 {
+            queue.observe(0.0, Timestamp::from_secs(i), Some(100.0), &LIMITS);
+        }
+        assert_eq!(queue.badness(1.0), 0.0);
+        for i in 60..65 {
+            queue.observe(40.0, Timestamp::from_secs(i), Some(100.0), &LIMITS);
+        }
+        assert!(queue.badness(1.0) < 0.1, "less than half a second of work is no queue");
+        for i in 65..70 {
+            queue.observe(1_000.0, Timestamp::from_secs(i), Some(100.0), &LIMITS);
+        }
+        assert!(queue.badness(1.0) > 2.0, "ten seconds of work are: {}", queue.badness(1.0));
+    }
+
+    #[test]
+    fn a_latency_of_zero_is_no_latency() {
+        let mut latency = stream(Vital::LatencyP99);
+        assert_eq!(latency.observe(0.0, Timestamp::from_secs(1), None, &LIMITS), Seen::Dropped);
+        assert_eq!(latency.normal(), None);
+    }
+
+    #[test]
+    fn a_share_beyond_its_bounds_is_at_its_bounds() {
+        let mut cpu = stream(Vital::CpuUtilization);
+        cpu.observe(1e12, Timestamp::from_secs(1), None, &LIMITS);
+        assert_eq!(cpu.value(), 1.0);
+        cpu.observe(-3.0, Timestamp::from_secs(2), None, &LIMITS);
+        assert_eq!(cpu.value(), 0.5);
+    }
+}
