@@ -130,7 +130,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let asked = Run::new("kill").args(["-TERM", &self.child.id().to_string()]).output();
+        let asked = Run::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).output();
         if asked.is_err() {
             let _ = self.child.kill();
         }

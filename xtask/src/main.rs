@@ -5,6 +5,8 @@
 
 #![allow(unreachable_pub, reason = "a binary has no outside: `pub` says `for the other modules`")]
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -50,7 +52,17 @@ enum Task {
     Browser,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let house = House::find()?;
     match Arguments::parse().command {
         Task::Up(options) => up::run(&house, &options),

@@ -68,8 +68,7 @@ impl Role {
     pub const fn workers(self) -> usize {
         match self {
             Self::Front => 32,
-            Self::Orders => 8,
-            Self::Stock => 16,
+            Self::Orders | Self::Stock => 8,
             Self::Engine => 4,
         }
     }

@@ -37,6 +37,9 @@ const POOL_USED: Instrument =
 const POOL_LIMIT: Instrument =
     Instrument { name: "worker.pool.limit", unit: "{worker}", help: "Workers in all." };
 
+/// Time over which processor use is measured at least.
+const SHORTEST_LOOK: Duration = Duration::from_millis(500);
+
 /// Bytes that a leak takes at once.
 const CHUNK: usize = 1 << 20;
 
@@ -167,12 +170,14 @@ impl Node {
         let now = (self.clock)();
         if let Some(used) = machine::processor_time() {
             let mut last = lock(&self.last_sample);
-            if let Some((at, before)) = last.replace((now, used)) {
-                let elapsed = now.since(at).as_secs_f64();
-                if elapsed > 0.0 {
-                    let share = used.saturating_sub(before).as_secs_f64() / elapsed / PROCESSOR_SHARE;
-                    self.meter.set(CPU, Vec::new(), share.min(1.0));
-                }
+            let (at, before) = *last.get_or_insert((now, used));
+            let elapsed = now.since(at);
+            // The kernel counts in hundredths of a second: a shorter look would see mostly rounding.
+            if elapsed >= SHORTEST_LOOK {
+                let share =
+                    used.saturating_sub(before).as_secs_f64() / elapsed.as_secs_f64() / PROCESSOR_SHARE;
+                self.meter.set(CPU, Vec::new(), share.min(1.0));
+                *last = Some((now, used));
             }
         }
         let (used, limit) = self.memory();
