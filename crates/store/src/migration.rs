@@ -1,0 +1,47 @@
+//! Schema versions: each file of `migrations/` is applied once, in order, in one transaction.
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
+
+use crate::error::{StoreError, failed};
+
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+
+const ACT: &str = "migrate schema";
+
+/// Brings the schema to the newest version and returns it.
+pub(crate) async fn run(conn: &DatabaseConnection, now: i64) -> Result<i64, StoreError> {
+    let known = MIGRATIONS.len() as i64;
+    let tx = conn.begin().await.map_err(failed(ACT))?;
+    tx.execute_unprepared(
+        "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)",
+    )
+    .await
+    .map_err(failed(ACT))?;
+    let backend = tx.get_database_backend();
+    let row = tx
+        .query_one_raw(Statement::from_string(
+            backend,
+            "SELECT COALESCE(MAX(version), 0) AS v FROM schema_version",
+        ))
+        .await
+        .map_err(failed(ACT))?;
+    let found = match row {
+        Some(row) => row.try_get::<i64>("", "v").map_err(failed(ACT))?,
+        None => 0,
+    };
+    if found > known {
+        return Err(StoreError::SchemaTooNew { found, known });
+    }
+    for (version, text) in (1_i64..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        tx.execute_unprepared(text).await.map_err(failed(ACT))?;
+        tx.execute_raw(Statement::from_sql_and_values(
+            backend,
+            "INSERT INTO schema_version (version, applied_at) VALUES ($1, $2)",
+            [version.into(), now.into()],
+        ))
+        .await
+        .map_err(failed(ACT))?;
+    }
+    tx.commit().await.map_err(failed(ACT))?;
+    Ok(known)
+}

@@ -1,0 +1,112 @@
+//! Lists come in pages, each with an opaque cursor to the next.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::StoreError;
+
+/// Items of a page that asks for none in particular.
+const DEFAULT_LIMIT: u32 = 50;
+/// Items of the largest page.
+const MAX_LIMIT: u32 = 500;
+
+/// Where the next page starts. Opaque: only the list that gave it out can read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// A cursor as it came back from a client; it is checked when it is used.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text to hand out.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn of(sort_key: &str) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(sort_key))
+    }
+
+    pub(crate) fn sort_key(&self) -> Result<String, StoreError> {
+        let wrong = || StoreError::invalid("cursor", "it was not given out by this list");
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| wrong())?;
+        String::from_utf8(bytes).map_err(|_| wrong())
+    }
+}
+
+/// Which page is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct PageRequest {
+    cursor: Option<Cursor>,
+    limit: Option<u32>,
+}
+
+impl PageRequest {
+    /// The first page of the default size (50).
+    pub fn first() -> Self {
+        Self::default()
+    }
+
+    /// The page at `cursor` (absent: the first) with `limit` items: 1 to 500, absent: 50.
+    pub fn new(cursor: Option<Cursor>, limit: Option<u32>) -> Result<Self, StoreError> {
+        if limit.is_some_and(|n| n == 0 || n > MAX_LIMIT) {
+            return Err(StoreError::invalid("limit", format!("it must be 1 to {MAX_LIMIT}")));
+        }
+        Ok(Self { cursor, limit })
+    }
+
+    /// The first page of the largest size.
+    pub fn largest() -> Self {
+        Self { cursor: None, limit: Some(MAX_LIMIT) }
+    }
+
+    /// The same size, at another place.
+    pub fn at(&self, cursor: Cursor) -> Self {
+        Self { cursor: Some(cursor), limit: self.limit }
+    }
+
+    pub(crate) fn sort_key(&self) -> Result<Option<String>, StoreError> {
+        self.cursor.as_ref().map(Cursor::sort_key).transpose()
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit.unwrap_or(DEFAULT_LIMIT) as usize
+    }
+
+    /// One row more than the page holds, to learn whether there is a next one.
+    pub(crate) fn rows(&self) -> u64 {
+        self.limit() as u64 + 1
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The items, in the order the list states.
+    pub items: Vec<T>,
+    /// Where the next page starts; absent on the last.
+    pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// Cuts rows fetched with [`PageRequest::rows`] to the page.
+    pub(crate) fn cut<R>(
+        mut rows: Vec<R>,
+        request: &PageRequest,
+        sort_key: impl Fn(&R) -> String,
+        read: impl FnMut(R) -> Result<T, StoreError>,
+    ) -> Result<Self, StoreError> {
+        let more = rows.len() > request.limit();
+        rows.truncate(request.limit());
+        let next = if more { rows.last().map(|row| Cursor::of(&sort_key(row))) } else { None };
+        let items = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self { items, next })
+    }
+
+    /// The same page of other items.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(change).collect(), next: self.next }
+    }
+}
