@@ -14,6 +14,7 @@ pub mod epoch;
 pub mod events;
 pub mod host;
 pub mod identity;
+pub mod import;
 pub mod inflate;
 pub mod otlp;
 pub mod points;
