@@ -62,7 +62,7 @@ impl Export {
         let seq = self.frontier.size();
         tile::push_entry(&mut self.bundle, entry).map_err(|source| ExportError::Entry { seq, source })?;
         let mut files = Vec::new();
-        if (seq + 1) % WIDTH == 0 {
+        if (seq + 1).is_multiple_of(WIDTH) {
             files.push(ExportFile::new(
                 tile::bundle_path(seq / WIDTH, WIDTH),
                 std::mem::take(&mut self.bundle),

@@ -81,7 +81,7 @@ const fn byte(high: u8, low: u8) -> Option<u8> {
 /// Bytes of lower-case hex digits; `None` for an odd length or another character.
 pub(crate) fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits.chunks_exact(2).map(|pair| byte(pair[0], pair[1])).collect()

@@ -146,10 +146,10 @@ impl Replay {
             "verify" => case.verify(seen, breach),
             verb => case.end(verb, breach),
         }
-        if matches!(seen.verb, "execute" | "step") {
-            if let Some(target) = &case.target {
-                fence(&mut self.epochs, target, seen, breach);
-            }
+        if matches!(seen.verb, "execute" | "step")
+            && let Some(target) = &case.target
+        {
+            fence(&mut self.epochs, target, seen, breach);
         }
     }
 }
@@ -262,10 +262,10 @@ impl Case {
     }
 
     fn check_target(&self, seen: &Seen<'_>, breach: &mut impl FnMut(Code, String)) {
-        if let (Some(known), Some(named)) = (self.target.as_deref(), seen.text("target")) {
-            if known != named {
-                breach(Code::State, format!("acts on `{named}`, was proposed for `{known}`"));
-            }
+        if let (Some(known), Some(named)) = (self.target.as_deref(), seen.text("target"))
+            && known != named
+        {
+            breach(Code::State, format!("acts on `{named}`, was proposed for `{known}`"));
         }
     }
 

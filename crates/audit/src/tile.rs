@@ -72,7 +72,7 @@ pub fn encode_tile(hashes: &[Hash]) -> Vec<u8> {
 
 /// Hashes of a tile; `None` unless the bytes are 1 to 256 whole hashes.
 pub fn decode_tile(bytes: &[u8]) -> Option<Vec<Hash>> {
-    let fits = !bytes.is_empty() && bytes.len() % 32 == 0 && bytes.len() <= 32 * WIDTH as usize;
+    let fits = !bytes.is_empty() && bytes.len().is_multiple_of(32) && bytes.len() <= 32 * WIDTH as usize;
     fits.then(|| bytes.chunks_exact(32).filter_map(Hash::from_slice).collect())
 }
 

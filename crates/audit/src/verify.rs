@@ -25,7 +25,7 @@ use anchor::Anchors;
 use openings::Openings;
 use report::Findings;
 use tiles::TileCheck;
-use walk::Walk;
+use walk::{AskedFor, Walk};
 
 pub use flat::FlatVerifier;
 pub use report::{CheckpointSummary, Code, Finding, Report, SignatureState};
@@ -116,7 +116,8 @@ pub fn verify_export(files: &impl ExportFiles, trust: &Trust) -> Result<Report, 
     anchors.settle(&mut findings);
 
     let payloads = files.read("payloads.jsonl")?;
-    let mut walk = Walk::new(anchors.sizes(), anchors.indexes(), payloads.is_some());
+    let asked = if payloads.is_some() { AskedFor::Yes } else { AskedFor::No };
+    let mut walk = Walk::new(anchors.sizes(), anchors.indexes(), asked);
     let mut check = TileCheck::new(files)?;
     let required = anchors.required();
     let last = bundles.keys().next_back().map_or(0, |n| n + 1);

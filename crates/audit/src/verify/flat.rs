@@ -3,7 +3,7 @@
 use super::Trust;
 use super::anchor::Anchors;
 use super::report::{Findings, Report};
-use super::walk::Walk;
+use super::walk::{AskedFor, Walk};
 use crate::entry::MAX_BYTES;
 
 /// Judges a flat export as its bytes come in, in pieces of any size.
@@ -27,7 +27,7 @@ impl FlatVerifier {
         let (mut anchors, mut findings) = (Anchors::new(trust), Findings::default());
         anchors.take_trusted(trust, &mut findings);
         anchors.settle(&mut findings);
-        let walk = Walk::new(anchors.sizes(), anchors.indexes(), false);
+        let walk = Walk::new(anchors.sizes(), anchors.indexes(), AskedFor::No);
         Self { anchors, walk, findings, line: Vec::new() }
     }
 

@@ -175,14 +175,14 @@ impl Findings {
 
     pub(super) fn rows(&mut self, code: Code, first: u64, last: u64, detail: String) {
         let (_, count, newest) = self.tally.entry(code).or_default();
-        if *count > 0 {
-            if let Some(finding) = self.list.get_mut(*newest) {
-                let end = finding.last_seq.or(finding.seq);
-                if finding.path.is_none() && end.and_then(|end| end.checked_add(1)) == Some(first) {
-                    finding.last_seq = Some(last);
-                    *count += last - first + 1;
-                    return;
-                }
+        if *count > 0
+            && let Some(finding) = self.list.get_mut(*newest)
+        {
+            let end = finding.last_seq.or(finding.seq);
+            if finding.path.is_none() && end.and_then(|end| end.checked_add(1)) == Some(first) {
+                finding.last_seq = Some(last);
+                *count += last - first + 1;
+                return;
             }
         }
         let last_seq = (last > first).then_some(last);

@@ -29,9 +29,16 @@ pub(super) struct Walk {
     roots: HashMap<u64, Hash>,
     indexes: Wanted,
     leaves: HashMap<u64, Hash>,
-    keep_sealed: bool,
+    openings: AskedFor,
     sealed: BTreeMap<(u64, String), Sealed>,
     shredded: HashMap<String, u64>,
+}
+
+/// Whether openings are there to be compared with sealed fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AskedFor {
+    Yes,
+    No,
 }
 
 /// Sorted positions of which the next one is known.
@@ -56,7 +63,7 @@ impl Wanted {
 
 impl Walk {
     /// Keeps the roots of these sizes, the leaf hashes of these rows, and sealed fields if they will be asked for.
-    pub(super) fn new(sizes: Vec<u64>, indexes: Vec<u64>, keep_sealed: bool) -> Self {
+    pub(super) fn new(sizes: Vec<u64>, indexes: Vec<u64>, openings: AskedFor) -> Self {
         let mut walk = Self {
             index: 0,
             entries: 0,
@@ -71,7 +78,7 @@ impl Walk {
             roots: HashMap::new(),
             indexes: Wanted::new(indexes),
             leaves: HashMap::new(),
-            keep_sealed,
+            openings,
             sealed: BTreeMap::new(),
             shredded: HashMap::new(),
         };
@@ -123,10 +130,10 @@ impl Walk {
     }
 
     fn note_root(&mut self) {
-        if self.sizes.hit(self.index) {
-            if let Some(frontier) = &self.frontier {
-                self.roots.insert(self.index, frontier.root());
-            }
+        if self.sizes.hit(self.index)
+            && let Some(frontier) = &self.frontier
+        {
+            self.roots.insert(self.index, frontier.root());
         }
     }
 
@@ -154,7 +161,7 @@ impl Walk {
         if let Some(earlier) = entry.corrects.filter(|earlier| *earlier >= entry.seq) {
             findings.row(Code::Corrects, at, format!("corrects {earlier}, which is not before it"));
         }
-        if self.keep_sealed {
+        if self.openings == AskedFor::Yes {
             for sealed in &entry.sealed {
                 self.sealed.insert((at, sealed.field.clone()), sealed.clone());
             }
