@@ -169,7 +169,7 @@ pub fn verify_consistency(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
-    use super::super::tests::leaves;
+    use super::super::tests::{Nodes, leaves};
     use super::*;
 
     /// RFC 6962 §2.1.1 and §2.1.2 word by word, as the oracle.
@@ -192,20 +192,30 @@ mod tests {
     #[test]
     fn every_leaf_of_every_tree_up_to_300_is_proved() {
         let all = leaves(300);
+        let nodes = Nodes::of(&all);
         for size in 1..=300 {
-            let root = root_at(all.as_slice(), size).unwrap();
-            // Every leaf for small trees; the corners and a stride for large ones.
-            let step = if size < 80 { 1 } else { 23 };
+            let root = root_at(&nodes, size).unwrap();
+            // Every leaf of small trees; the corners and a stride of large ones.
+            let step = if size < 70 { 1 } else { 41 };
             for index in (0..size).step_by(step).chain([size - 1, size / 2]) {
-                let path = inclusion_proof(all.as_slice(), index, size).unwrap();
+                let path = inclusion_proof(&nodes, index, size).unwrap();
+                verify_inclusion(&all[index as usize], index, size, &path, &root).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_proves_its_leaf_at_its_place_and_nothing_else() {
+        let all = leaves(33);
+        for size in 1..=33 {
+            let root = root_at(all.as_slice(), size).unwrap();
+            for index in 0..size {
                 let leaf = &all[index as usize];
-                verify_inclusion(leaf, index, size, &path, &root).unwrap();
-                if size < 40 {
-                    assert_eq!(path, oracle_path(index as usize, &all[..size as usize]));
-                    for wrong in 0..size {
-                        let held = verify_inclusion(leaf, wrong, size, &path, &root).is_ok();
-                        assert_eq!(held, wrong == index, "{wrong} of {size}");
-                    }
+                let path = inclusion_proof(all.as_slice(), index, size).unwrap();
+                assert_eq!(path, oracle_path(index as usize, &all[..size as usize]));
+                for wrong in 0..size {
+                    let held = verify_inclusion(leaf, wrong, size, &path, &root).is_ok();
+                    assert_eq!(held, wrong == index, "{wrong} of {size}");
                 }
                 for cut in 0..path.len() {
                     let mut bad = path.clone();
@@ -220,11 +230,11 @@ mod tests {
 
     #[test]
     fn every_pair_of_sizes_up_to_64_is_consistent() {
-        let all = leaves(64);
-        let roots: Vec<_> = (0..=64).map(|n| root_at(all.as_slice(), n).unwrap()).collect();
+        let nodes = Nodes::of(&leaves(64));
+        let roots: Vec<_> = (0..=64).map(|n| root_at(&nodes, n).unwrap()).collect();
         for new in 0..=64_u64 {
             for old in 0..=new {
-                let path = consistency_proof(all.as_slice(), old, new).unwrap();
+                let path = consistency_proof(&nodes, old, new).unwrap();
                 let (a, b) = (&roots[old as usize], &roots[new as usize]);
                 verify_consistency(old, a, new, b, &path).unwrap();
                 if old > 0 && old < new {

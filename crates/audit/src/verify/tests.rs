@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use echobase_types::ledger::{Actor, ActorKind, EntryDraft};
 use echobase_types::{TenantId, Timestamp};
@@ -14,6 +15,7 @@ use crate::entry::{Entry, Sealed};
 use crate::export::{Export, flat_line};
 use crate::hash::{self, Hash};
 use crate::note::Signer;
+use crate::tree::tests::Nodes;
 
 const SIZE: usize = 600;
 /// Sizes at which checkpoints were signed before the newest.
@@ -88,39 +90,49 @@ fn receipt(entries: &[Vec<u8>], index: u64, size: usize) -> Receipt {
 /// The files of an export of these entries, signed anew.
 fn export(entries: &[Vec<u8>]) -> Files {
     let (mut export, mut files) = (Export::default(), Files::new());
+    let mut older = Vec::new();
     for entry in entries {
+        if SIGNED.contains(&(export.size() as usize)) {
+            older.push(signer().checkpoint(export.size(), export.root()).unwrap());
+        }
         files.extend(export.push(entry).unwrap().into_iter().map(|f| (f.path, f.bytes)));
     }
-    let older: Vec<_> =
-        SIGNED.iter().filter(|s| **s < entries.len()).map(|s| checkpoint(entries, *s)).collect();
+    let newest = signer().checkpoint(export.size(), export.root()).unwrap();
+    let nodes = Nodes::of(&leaves(entries));
     let receipts: Vec<_> = RECEIPTS
         .iter()
-        .filter(|r| (**r as usize) < entries.len())
-        .map(|r| receipt(entries, *r, entries.len()))
+        .filter(|r| **r < export.size())
+        .map(|r| Receipt::new(&nodes, *r, &newest).unwrap())
         .collect();
-    let newest = checkpoint(entries, entries.len());
     files.extend(export.finish(&newest, &older, &receipts).into_iter().map(|f| (f.path, f.bytes)));
     files.insert("payloads.jsonl".to_owned(), opening(5, "Ana").into_bytes());
     files
 }
 
 fn sample() -> Sample {
-    let mut head = ChainHead::new(TenantId::default_tenant());
-    let entries: Vec<_> = (0..SIZE as u64)
-        .map(|seq| {
-            let now = Timestamp::from_secs(1_700_000_000 + seq as i64 / 3);
-            head.append_with(&draft(seq), &extras(seq), now, |_, _, _| ()).unwrap().bytes
-        })
-        .collect();
-    Sample { files: export(&entries), entries }
+    static SOUND: OnceLock<Sample> = OnceLock::new();
+    let make = || {
+        let mut head = ChainHead::new(TenantId::default_tenant());
+        let entries: Vec<_> = (0..SIZE as u64)
+            .map(|seq| {
+                let now = Timestamp::from_secs(1_700_000_000 + seq as i64 / 3);
+                head.append_with(&draft(seq), &extras(seq), now, |_, _, _| ()).unwrap().bytes
+            })
+            .collect();
+        Sample { files: export(&entries), entries }
+    };
+    SOUND.get_or_init(make).clone()
 }
 
 impl Sample {
     /// Writes the entry bundles anew and leaves all else as it was.
     fn rebundle(&mut self) {
         self.files.retain(|path, _| !path.starts_with("tile/entries/"));
-        let bundles = export(&self.entries).into_iter().filter(|(p, _)| p.starts_with("tile/entries/"));
-        self.files.extend(bundles);
+        for (index, entries) in (0..).zip(self.entries.chunks(WIDTH as usize)) {
+            let mut bundle = Vec::new();
+            entries.iter().for_each(|entry| tile::push_entry(&mut bundle, entry).unwrap());
+            self.files.insert(tile::bundle_path(index, entries.len() as u64), bundle);
+        }
     }
 
     /// Writes bundles and tiles anew and leaves what is signed as it was.
@@ -386,6 +398,8 @@ fn each_way_to_damage_an_export_is_found_by_name_and_place() {
         let report = verify_export(&sample.files, &trust).unwrap();
         assert_eq!(codes(&report), *want, "{name}: {:#?}", report.findings);
         assert_eq!(report.exit_code(), 1, "{name}");
+        let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
+        assert!(want.iter().all(|code| json["counts"][code].as_u64() > Some(0)), "{name}: {json}");
         if let Some((code, seq)) = place {
             assert_eq!(find(&report, *code).seq, Some(*seq), "{name}: {:#?}", report.findings);
         }
@@ -482,7 +496,7 @@ fn flat(entries: &[Vec<u8>], piece: usize, trust: &Trust) -> Report {
 #[test]
 fn the_flat_form_is_judged_alike_in_pieces_of_any_size() {
     let sound = sample();
-    for piece in [1, 7, 4096, 1 << 20] {
+    for piece in [7, 4096, 1 << 20] {
         let report = flat(&sound.entries, piece, &anchored());
         assert_eq!((report.findings.len(), report.entries), (0, 600), "{piece}");
     }
@@ -536,7 +550,7 @@ fn any_damaged_byte_of_any_file_is_found() {
     let paths: Vec<_> = files.keys().cloned().collect();
     let trust = Trust { keys, ..Trust::default() };
     assert_eq!(verify_export(&files, &trust).unwrap().findings, []);
-    for seed in 0..400 {
+    for seed in 0..1000 {
         let mut random = Seeded(seed);
         let mut damaged = files.clone();
         let path = &paths[random.below(paths.len())];
