@@ -3,6 +3,7 @@
 mod config;
 mod target;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::intake::{Intake, Metric};
 use crate::prometheus::{Format, LabelConflict, Origin, decode_into};
 use crate::{Admission, Clock, Decoded, Malformed, SeriesBudget, Sink};
 
-use crate::scrape::config::TokenSource;
+use crate::scrape::config::Token;
 pub use crate::scrape::config::{Scheme, ScrapeConfig, ScrapeConfigError};
 use crate::scrape::target::Target;
 
@@ -97,10 +98,13 @@ pub enum ScrapeError {
         limit: usize,
     },
     /// The bearer token could not be read.
-    #[error("read bearer token from {place}")]
+    #[error("read bearer token from {path}", path = path.display())]
     Token {
-        /// The reference, never the token.
-        place: String,
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
     },
     /// The answer does not parse.
     #[error("read answer of target")]
@@ -125,12 +129,14 @@ impl ScrapeError {
 }
 
 impl Scraper {
-    /// Prepares to ask all targets of `jobs`. Proxies of the environment are not used: targets are near.
+    /// Prepares to ask all targets of `jobs`. Tokens named `env:…` are taken from `environment` here, once. Proxies
+    /// of the environment are not used: targets are near.
     pub fn new(
         jobs: &[ScrapeConfig],
         tenant: TenantId,
         limits: IngestLimits,
         budget: Arc<SeriesBudget>,
+        environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ScrapeConfigError> {
         let client = Client::builder()
             .redirect(redirect::Policy::none())
@@ -141,7 +147,7 @@ impl Scraper {
             .map_err(ScrapeConfigError::Client)?;
         let mut targets = Vec::new();
         for job in jobs {
-            targets.extend(Target::all_of(job)?);
+            targets.extend(Target::all_of(job, environment)?);
         }
         let status = |target: &Target| TargetStatus {
             job: target.job.clone(),
@@ -235,11 +241,12 @@ impl Scraper {
             .get(target.url.clone())
             .header(ACCEPT, ACCEPTED)
             .header("x-prometheus-scrape-timeout-seconds", target.timeout.as_secs_f64().to_string());
-        if let Some(source) = &target.token {
-            let place = || ScrapeError::Token { place: source.to_string() };
-            let token = match source {
-                TokenSource::Env(name) => std::env::var(name).map_err(|_| place())?,
-                TokenSource::File(path) => tokio::fs::read_to_string(path).await.map_err(|_| place())?,
+        if let Some(token) = &target.token {
+            let token = match token {
+                Token::Fixed(token) => token.clone(),
+                Token::File(path) => tokio::fs::read_to_string(path)
+                    .await
+                    .map_err(|source| ScrapeError::Token { path: path.clone(), source })?,
             };
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.trim()));
         }

@@ -41,7 +41,7 @@ pub struct ScrapeConfig {
     /// Whether a label of a sample wins over an added label of the same name. Else it is renamed to
     /// `exported_<label>`. Default: `false`.
     pub honor_labels: bool,
-    /// Where to read the bearer token: `env:NAME` or `file:PATH`, read again at each scrape. Default: none is sent.
+    /// Where to read the bearer token: `env:NAME`, read at the start, or `file:PATH`, read at each scrape. Default: none is sent.
     pub bearer_token: Option<String>,
     /// Bytes of the largest answer, unpacked. Default: 64 MiB.
     pub max_body_bytes: usize,
@@ -114,28 +114,31 @@ impl ScrapeConfigError {
     }
 }
 
-/// Where a bearer token is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum TokenSource {
-    Env(String),
+/// A bearer token, or where it is read at each scrape.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    Fixed(String),
     File(PathBuf),
 }
 
-impl TokenSource {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        match text.split_once(':')? {
-            ("env", name) if !name.is_empty() => Some(Self::Env(name.to_owned())),
-            ("file", path) if !path.is_empty() => Some(Self::File(PathBuf::from(path))),
-            _ => None,
+impl Token {
+    /// The token that `env:NAME` or `file:PATH` refers to; an `Err` says what the reference must be.
+    pub(super) fn of(reference: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
+        match reference.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => environment(name)
+                .map(Self::Fixed)
+                .ok_or_else(|| format!("names the environment variable `{name}`, which is not set")),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            _ => Err("must be `env:NAME` or `file:PATH`".to_owned()),
         }
     }
 }
 
-impl fmt::Display for TokenSource {
+impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Fixed(_) => f.write_str("Fixed(..)"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
         }
     }
 }

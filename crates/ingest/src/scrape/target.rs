@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::identity::named;
 use crate::prometheus::{Format, LabelConflict, find};
-use crate::scrape::config::{ScrapeConfig, ScrapeConfigError, TokenSource};
+use crate::scrape::config::{ScrapeConfig, ScrapeConfigError, Token};
 
 /// What the metrics of known model servers begin with: vLLM, SGLang, llama.cpp, text-generation-inference, Ollama,
 /// Triton.
@@ -23,14 +23,17 @@ pub(super) struct Target {
     pub(super) timeout: Duration,
     pub(super) labels: Attributes,
     pub(super) conflict: LabelConflict,
-    pub(super) token: Option<TokenSource>,
+    pub(super) token: Option<Token>,
     pub(super) max_body_bytes: usize,
     kind: Option<ResourceKind>,
     name: Option<String>,
 }
 
 impl Target {
-    pub(super) fn all_of(config: &ScrapeConfig) -> Result<Vec<Self>, ScrapeConfigError> {
+    pub(super) fn all_of(
+        config: &ScrapeConfig,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Self>, ScrapeConfigError> {
         let job = config.job.trim();
         let invalid = |key, rule: String| ScrapeConfigError::Invalid { job: job.to_owned(), key, rule };
         if job.is_empty() {
@@ -54,10 +57,8 @@ impl Target {
             })
         };
         let kind = config.resource_kind.as_ref().map(word).transpose()?;
-        let token = |text: &String| {
-            TokenSource::parse(text)
-                .ok_or_else(|| invalid("bearer_token", "must be `env:NAME` or `file:PATH`".to_owned()))
-        };
+        let token =
+            |text: &String| Token::of(text, environment).map_err(|rule| invalid("bearer_token", rule));
         let token = config.bearer_token.as_ref().map(token).transpose()?;
         let target = |text: &String| {
             let url = url_of(text, config).ok_or_else(|| {

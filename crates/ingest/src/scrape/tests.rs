@@ -66,7 +66,8 @@ fn job(name: &str, targets: &[&str]) -> ScrapeConfig {
 }
 
 fn scraper(jobs: &[ScrapeConfig]) -> Result<Scraper, ScrapeConfigError> {
-    Scraper::new(jobs, TenantId::default_tenant(), IngestLimits::default(), Arc::default())
+    let environment = |name: &str| (name == "TOKEN").then(|| "fr0m-env".to_owned());
+    Scraper::new(jobs, TenantId::default_tenant(), IngestLimits::default(), Arc::default(), &environment)
 }
 
 fn value(batch: &SignalBatch, name: &str) -> Option<f64> {
@@ -191,7 +192,12 @@ fn a_token_is_read_from_its_file_at_each_scrape_and_never_shown() {
         std::fs::write(&path, "s3cret\n").unwrap();
         assert!(scraper.run_once(NOW).await.pop().unwrap().error.is_none());
         assert!(plant.asked.lock().unwrap()[0].contains("authorization: Bearer s3cret\r\n"));
-        assert!(!format!("{scraper:?}").contains("s3cret"));
+        let by_name =
+            ScrapeConfig { bearer_token: Some("env:TOKEN".to_owned()), ..job("j", &[&plant.address]) };
+        let by_name = super::tests::scraper(&[by_name]).unwrap();
+        assert!(by_name.run_once(NOW).await.pop().unwrap().error.is_none());
+        assert!(plant.asked.lock().unwrap()[1].contains("authorization: Bearer fr0m-env\r\n"));
+        assert!(!format!("{by_name:?}").contains("fr0m-env"));
     });
 }
 
@@ -206,6 +212,7 @@ fn settings_that_cannot_work_are_refused_with_their_key() {
         (ScrapeConfig { interval: Duration::ZERO, ..job("j", &["a"]) }, "interval"),
         (ScrapeConfig { resource_kind: Some("planet".to_owned()), ..job("j", &["a"]) }, "resource_kind"),
         (ScrapeConfig { bearer_token: Some("secret".to_owned()), ..job("j", &["a"]) }, "bearer_token"),
+        (ScrapeConfig { bearer_token: Some("env:UNSET".to_owned()), ..job("j", &["a"]) }, "bearer_token"),
     ] {
         let error = scraper(&[config]).unwrap_err();
         assert!(matches!(&error, ScrapeConfigError::Invalid { key: k, .. } if *k == key), "{error}");
@@ -222,7 +229,7 @@ fn targets_are_written_in_many_ways() {
         ("http://[::1]:9/federate?x=1", "http://[::1]:9/federate?x=1", "[::1]:9"),
         ("[::1]:9", "http://[::1]:9/metrics", "[::1]:9"),
     ] {
-        let target = Target::all_of(&job("j", &[text])).unwrap().pop().unwrap();
+        let target = Target::all_of(&job("j", &[text]), &|_| None).unwrap().pop().unwrap();
         assert_eq!((target.url.as_str(), target.instance.as_str()), (url, instance), "{text}");
     }
 }
