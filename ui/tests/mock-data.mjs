@@ -122,8 +122,8 @@ export function makeWorld(seed = 7, now = Date.now()) {
     name: r.name,
     attributes: { 'service.name': r.name, 'service.version': '2.4.1', 'deployment.environment.name': 'production', 'os.type': 'linux' },
     first_seen: iso(now - 9 * DAY),
-    last_seen: iso(now - 2_000),
-    assessment: assess(r),
+    last_seen: iso(Date.now() - 2_000),
+    assessment: assess(r, Date.now() - 4_000),
     trend: r.trend,
   });
 
