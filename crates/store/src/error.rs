@@ -174,3 +174,40 @@ fn kind_of(source: &DbErr) -> ErrorKind {
         _ => ErrorKind::Internal,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+    use sea_orm::{ConnectionTrait as _, Database, TransactionTrait as _};
+
+    use super::*;
+
+    fn kind(answer: Result<sea_orm::ExecResult, DbErr>) -> ErrorKind {
+        failed("try")(answer.unwrap_err()).kind()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_unavailable_and_a_broken_rule_is_a_defect() {
+        let conn = Database::connect("sqlite::memory:").await.unwrap();
+        conn.execute_unprepared("CREATE TABLE t (x TEXT NOT NULL); PRAGMA max_page_count = 10")
+            .await
+            .unwrap();
+        let blob = "INSERT INTO t VALUES (zeroblob(1000000))";
+        assert_eq!(kind(conn.execute_unprepared(blob).await), ErrorKind::Unavailable);
+        assert_eq!(kind(conn.execute_unprepared("INSERT INTO t VALUES (NULL)").await), ErrorKind::Internal);
+        assert_eq!(kind(conn.execute_unprepared("nonsense").await), ErrorKind::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_does_not_come_free_is_unavailable() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("x.db").display());
+        let (one, two) =
+            (Database::connect(url.clone()).await.unwrap(), Database::connect(url).await.unwrap());
+        two.execute_unprepared("PRAGMA busy_timeout = 0").await.unwrap();
+        let held = one.begin().await.unwrap();
+        held.execute_unprepared("CREATE TABLE t (x TEXT)").await.unwrap();
+        assert_eq!(kind(two.execute_unprepared("CREATE TABLE u (x TEXT)").await), ErrorKind::Unavailable);
+        held.rollback().await.unwrap();
+    }
+}

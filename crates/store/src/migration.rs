@@ -45,3 +45,16 @@ pub(crate) async fn run(conn: &DatabaseConnection, now: i64) -> Result<i64, Stor
     tx.commit().await.map_err(failed(ACT))?;
     Ok(known)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+
+    #[tokio::test]
+    async fn every_column_of_every_row_type_is_in_the_schema() {
+        let conn = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+        super::run(&conn, 0).await.unwrap();
+        assert_eq!(super::run(&conn, 1).await.unwrap(), 1);
+        crate::entity::probe(&conn).await.unwrap();
+    }
+}

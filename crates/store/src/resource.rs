@@ -2,6 +2,7 @@
 
 use echobase_types::resource::{DependencySource, SeenDependency};
 use echobase_types::{Attributes, Dependency, Resource, ResourceId, ResourceKind, TenantId, Timestamp};
+use sea_orm::sea_query::LikeExpr;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
 };
@@ -95,14 +96,21 @@ impl Resources<'_> {
             .ok_or_else(|| StoreError::not_found(NOUN, id))?
     }
 
-    /// Resources by id, of one kind or of any.
+    /// Resources by id, of one kind or of any; with `text`, only those whose id or name holds it.
     pub async fn page(
         &self,
         tenant: &TenantId,
         kind: Option<ResourceKind>,
+        text: Option<&str>,
         request: &PageRequest,
     ) -> Result<Page<SeenResource>, StoreError> {
         let mut all = Condition::all().add(table::Column::Tenant.eq(tenant.as_str()));
+        if let Some(text) = text {
+            let either = Condition::any()
+                .add(table::Column::Id.like(holding(text)))
+                .add(table::Column::Name.like(holding(text)));
+            all = all.add(either);
+        }
         if let Some(kind) = kind {
             all = all.add(table::Column::Kind.eq(kind.as_str()));
         }
@@ -192,6 +200,20 @@ impl Resources<'_> {
             .map(read_arrow)
             .collect()
     }
+}
+
+/// The pattern of texts that hold this one, taken literally.
+fn holding(text: &str) -> LikeExpr {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    LikeExpr::new(pattern).escape('\\')
 }
 
 const SPANS: &str = "spans";

@@ -1,0 +1,10 @@
+//! The store against real SQLite files.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
+mod crash;
+mod fixture;
+mod identity;
+mod isolation;
+mod ledger;
+mod noun;
+mod outbox;
