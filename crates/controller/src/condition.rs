@@ -93,7 +93,9 @@ impl Condition {
         let condition = Self { source: source.to_owned(), program: Arc::new(program) };
         match condition.run(&facts::sample().context()) {
             Ok(Value::Bool(_)) => Ok(condition),
-            Ok(other) => Err(at_start(format!("the condition is a {}, it must be true or false", other.type_of()))),
+            Ok(other) => {
+                Err(at_start(format!("the condition is a {}, it must be true or false", other.type_of())))
+            }
             Err(e) => Err(at_start(format!("the condition cannot be evaluated: {e}"))),
         }
     }

@@ -5,7 +5,14 @@
 //! ([`plan`], [`condition`]) is pure; doing ([`machine`], [`actuator`]) makes no choice of its own. No clock: `now`
 //! is an argument, and [`Controller::run`] is handed one.
 
+pub mod actuator;
 pub mod condition;
+pub mod config;
+pub mod digest;
 pub mod playbook;
 
+mod duration_text;
+
+pub use actuator::{Actuator, Actuators};
 pub use condition::{Condition, Truth};
+pub use config::{CommandConfig, ControllerConfig, ProcessConfig, ReadinessConfig};

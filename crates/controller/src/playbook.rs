@@ -4,8 +4,8 @@
 mod place;
 mod source;
 
-use echobase_types::playbook::{Autonomy, Playbook, SafetyEnvelope, Selector};
 use echobase_types::intervention::{InterventionType, RiskClass, Step};
+use echobase_types::playbook::{Autonomy, Playbook, SafetyEnvelope, Selector};
 use echobase_types::{PlaybookId, ResourceId, Timestamp};
 use std::time::Duration;
 

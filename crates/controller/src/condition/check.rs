@@ -1,8 +1,8 @@
 //! The static check of a condition: every word is in the table, every operator fits its operands.
 
+use cel::IdedExpr;
 use cel::Program;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SourceInfo, operators};
-use cel::IdedExpr;
 
 use super::ConditionFault;
 use super::schema::{FUNCTIONS, Field, Kind, VARIABLES, Words};
@@ -110,7 +110,10 @@ impl Checker<'_> {
                 LiteralValue::Int(_) | LiteralValue::UInt(_) => Kind::Int,
                 LiteralValue::String(_) => Kind::Text,
                 LiteralValue::Bytes(_) | LiteralValue::Null => {
-                    self.fault(e.id, "bytes and null have no place in a condition; ask with `has(…)`".to_owned());
+                    self.fault(
+                        e.id,
+                        "bytes and null have no place in a condition; ask with `has(…)`".to_owned(),
+                    );
                     Kind::Any
                 }
             },
@@ -158,7 +161,10 @@ impl Checker<'_> {
                 }
             },
             Kind::Records(_) | Kind::List => {
-                self.field_fault(id, format!("a list has no field `{name}`; use `.exists(x, …)` or an index"));
+                self.field_fault(
+                    id,
+                    format!("a list has no field `{name}`; use `.exists(x, …)` or an index"),
+                );
                 Kind::Any
             }
             other => {
@@ -270,11 +276,19 @@ impl Checker<'_> {
         let name = call.func_name.as_str();
         let Some((_, wanted, result, _)) = FUNCTIONS.iter().find(|f| f.0 == name) else {
             let ours: Vec<_> = FUNCTIONS.iter().map(|f| format!("`{}`", f.0)).collect();
-            self.call_fault(id, name, format!("there is no function `{name}`; there are {}", ours.join(", ")));
+            self.call_fault(
+                id,
+                name,
+                format!("there is no function `{name}`; there are {}", ours.join(", ")),
+            );
             return Kind::Any;
         };
         if wanted.len() != args.len() {
-            self.call_fault(id, name, format!("`{name}` takes {} arguments, not {}", wanted.len(), args.len()));
+            self.call_fault(
+                id,
+                name,
+                format!("`{name}` takes {} arguments, not {}", wanted.len(), args.len()),
+            );
             return *result;
         }
         for ((wanted, found), expr) in wanted.iter().zip(args).zip(&call.args) {
@@ -331,7 +345,10 @@ impl Checker<'_> {
                 Words::ResourceKind => "kind of resource",
                 Words::Vital => "vital sign",
             };
-            self.fault(literal.id, format!("there is no {what} `{}`; there are {}", text.inner(), set.all().join(", ")));
+            self.fault(
+                literal.id,
+                format!("there is no {what} `{}`; there are {}", text.inner(), set.all().join(", ")),
+            );
         }
     }
 

@@ -179,7 +179,8 @@ pub(super) fn sample() -> Facts {
 /// An assessment in which everything is known.
 pub(crate) fn sample_assessment() -> Assessment {
     use echobase_types::assessment::{
-        Anomaly, AnomalyShape, ComponentScore, Drift, Exhaustion, Reason, Risk, Severity, Stability, VitalReading,
+        Anomaly, AnomalyShape, ComponentScore, Drift, Exhaustion, Reason, Risk, Severity, Stability,
+        VitalReading,
     };
     use echobase_types::{AnomalyId, SeriesId, Timestamp};
     use std::time::Duration;
@@ -192,8 +193,12 @@ pub(crate) fn sample_assessment() -> Assessment {
         contribution: 0.2,
         words: String::new(),
     };
-    let component =
-        |component| ComponentScore { component, score: Some(0.4), weight: 0.25, reasons: vec![reason.clone()] };
+    let component = |component| ComponentScore {
+        component,
+        score: Some(0.4),
+        weight: 0.25,
+        reasons: vec![reason.clone()],
+    };
     Assessment {
         resource_id: sample_resource(),
         at,
@@ -208,7 +213,12 @@ pub(crate) fn sample_assessment() -> Assessment {
             features: vec![reason.clone()],
         },
         vitals: Vital::ALL
-            .map(|vital| VitalReading { vital, value: 0.9, normal: Some(0.5), metric: vital.as_str().to_owned() })
+            .map(|vital| VitalReading {
+                vital,
+                value: 0.9,
+                normal: Some(0.5),
+                metric: vital.as_str().to_owned(),
+            })
             .to_vec(),
         anomalies: vec![Anomaly {
             id: AnomalyId::from_uuid(uuid::Uuid::nil()),

@@ -43,7 +43,9 @@ impl Words {
     /// The texts of the set.
     pub fn all(self) -> Vec<&'static str> {
         match self {
-            Self::Severity => [Severity::Info, Severity::Warning, Severity::Critical].map(Severity::as_str).to_vec(),
+            Self::Severity => {
+                [Severity::Info, Severity::Warning, Severity::Critical].map(Severity::as_str).to_vec()
+            }
             Self::Shape => [
                 AnomalyShape::Spike,
                 AnomalyShape::LevelShift,
@@ -78,13 +80,25 @@ const fn field(name: &'static str, kind: Kind, meaning: &'static str) -> Field {
 /// The variables.
 pub const VARIABLES: &[Field] = &[
     field("resource", Kind::Record(RESOURCE), "the resource judged"),
-    field("stability", Kind::Record(STABILITY), "the stability score and its components, 0 (failed) to 1 (healthy)"),
+    field(
+        "stability",
+        Kind::Record(STABILITY),
+        "the stability score and its components, 0 (failed) to 1 (healthy)",
+    ),
     field("risk", Kind::Record(RISK), "risk of a failed state within the horizon"),
-    field("vitals", Kind::Record(VITALS), "vital signs, in their units; absent where no signal speaks of them"),
+    field(
+        "vitals",
+        Kind::Record(VITALS),
+        "vital signs, in their units; absent where no signal speaks of them",
+    ),
     field("anomalies", Kind::Records(ANOMALY), "open anomalies, worst first"),
     field("drift", Kind::Records(DRIFT), "series that left their reference, strongest first"),
     field("exhaustion", Kind::Records(EXHAUSTION), "bounded resources that run out, soonest first"),
-    field("dependencies", Kind::Records(DEPENDENCY), "what the dependency component was made of, strongest first"),
+    field(
+        "dependencies",
+        Kind::Records(DEPENDENCY),
+        "what the dependency component was made of, strongest first",
+    ),
     field("series", Kind::Int, "number of live series behind the assessment"),
     field("signal_age_s", Kind::Double, "seconds between the newest signal and the assessment"),
 ];
@@ -107,7 +121,11 @@ const RISK: &[Field] = &[
     field("probability", Kind::Double, "0 to 1; absent while there is too little history to predict"),
     field("horizon_s", Kind::Double, "the horizon in seconds"),
     field("predictable", Kind::Bool, "whether there is enough history"),
-    field("expected_in_s", Kind::Double, "seconds until failure if the trend goes on; absent without a trend"),
+    field(
+        "expected_in_s",
+        Kind::Double,
+        "seconds until failure if the trend goes on; absent without a trend",
+    ),
 ];
 
 const VITALS: &[Field] = &[

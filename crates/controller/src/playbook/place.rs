@@ -5,7 +5,8 @@
 pub(super) fn within(text: &str, line: u64, column: u64, offset: usize) -> (u32, u32) {
     let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let lines: Vec<&str> = text.split('\n').collect();
-    let (line, column) = (usize::try_from(line).unwrap_or(1).max(1), usize::try_from(column).unwrap_or(1).max(1));
+    let (line, column) =
+        (usize::try_from(line).unwrap_or(1).max(1), usize::try_from(column).unwrap_or(1).max(1));
     let first = lines.get(line - 1).copied().unwrap_or_default();
     let opening = first.chars().nth(column - 1);
     let is_block = matches!(opening, Some('|' | '>'));

@@ -239,7 +239,12 @@ impl Check<'_> {
             self.fault(file.name.referenced, "name", "use 1 to 63 of a-z, 0-9 and `-`");
         }
         let selector = Selector {
-            kind: self.word("selector.kind", file.selector.kind, ResourceKind::parse, &ResourceKind::ALL.map(|k| k.as_str())),
+            kind: self.word(
+                "selector.kind",
+                file.selector.kind,
+                ResourceKind::parse,
+                &ResourceKind::ALL.map(|k| k.as_str()),
+            ),
             resource: file.selector.resource,
         };
         let condition = self.condition("when", &file.when);
@@ -340,7 +345,12 @@ impl Check<'_> {
                 let at = source.referenced;
                 for fault in faults {
                     let (line, column) = place::within(self.text, at.line(), at.column(), fault.offset);
-                    self.faults.push(PlaybookFault { line, column, key: key.to_owned(), detail: fault.detail });
+                    self.faults.push(PlaybookFault {
+                        line,
+                        column,
+                        key: key.to_owned(),
+                        detail: fault.detail,
+                    });
                 }
                 None
             }
@@ -446,7 +456,8 @@ autonomy: auto
             let text = GOOD.replace(from, to);
             assert_ne!(text, GOOD, "{from}");
             let faults = read(&text).expect_err(&text);
-            let found = faults.iter().any(|f| (f.line, f.column) == (line, column) && f.detail.contains(words));
+            let found =
+                faults.iter().any(|f| (f.line, f.column) == (line, column) && f.detail.contains(words));
             assert!(found, "{to}: {faults:?}");
         }
     }
@@ -484,12 +495,14 @@ autonomy: auto
     fn the_examples_of_the_guide_are_well_formed() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/playbooks");
         let mut count = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            let parsed = read(&text).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));
-            assert_eq!(path.file_stem().unwrap().to_str(), Some(parsed.name.as_str()));
-            count += 1;
+        for folder in [folder.to_owned(), format!("{folder}/demo")] {
+            let files = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+            for path in files.filter(|p| p.is_file()) {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let parsed = read(&text).unwrap_or_else(|e| panic!("{}: {e:?}", path.display()));
+                assert_eq!(path.file_stem().unwrap().to_str(), Some(parsed.name.as_str()));
+                count += 1;
+            }
         }
         assert!(count >= 5);
     }
