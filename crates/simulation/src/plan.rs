@@ -89,21 +89,21 @@ fn plan(seed: u64, form: Form) -> Plan {
     Plan {
         seed,
         form,
-        warm_up: Duration::from_secs_f64(40.0 * scale.sqrt()),
+        warm_up: Duration::from_secs_f64(35.0 * scale.sqrt()),
         quiet: Duration::from_secs_f64(20.0 * scale),
         injections,
-        recovery: Duration::from_secs_f64(8.0 * scale),
+        recovery: Duration::from_secs_f64(6.0 * scale),
     }
 }
 
 /// Each kind has the part of the plant where it says most; the seed varies how hard it hits.
 fn injection(kind: FaultKind, scale: f64, hard: f64) -> Injection {
     let (role, intensity, ramp) = match kind {
-        FaultKind::MemoryLeak => (Role::Orders, 1.0, 60.0),
+        FaultKind::MemoryLeak => (Role::Orders, 1.0, 50.0),
         FaultKind::ErrorBurst => (Role::Front, hard, 20.0),
-        FaultKind::CreepingLatency => (Role::Engine, hard, 40.0),
+        FaultKind::CreepingLatency => (Role::Engine, hard, 30.0),
         FaultKind::DeadDependency => (Role::Stock, 1.0, 0.0),
-        FaultKind::CpuSaturation => (Role::Orders, hard, 40.0),
+        FaultKind::CpuSaturation => (Role::Orders, hard, 30.0),
     };
     let seconds = |s: f64| Duration::from_secs_f64(s * scale);
     let window = seconds(ramp + 30.0);

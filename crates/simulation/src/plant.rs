@@ -68,18 +68,18 @@ impl Role {
     pub const fn workers(self) -> usize {
         match self {
             Self::Front => 32,
-            Self::Orders | Self::Stock => 8,
-            Self::Engine => 4,
+            Self::Orders | Self::Stock | Self::Engine => 8,
         }
     }
 
-    /// Time that one request takes when all is well, without its calls and without waiting.
+    /// Time that one request takes when all is well, without its calls and without waiting. Well above the hiccups of a
+    /// busy machine, so that what an onlooker sees is the plant and not its host.
     pub const fn service_time(self) -> Duration {
         Duration::from_millis(match self {
-            Self::Front => 4,
-            Self::Orders => 10,
-            Self::Stock => 5,
-            Self::Engine => 60,
+            Self::Front => 30,
+            Self::Orders => 60,
+            Self::Stock => 40,
+            Self::Engine => 250,
         })
     }
 

@@ -1,5 +1,6 @@
 //! A share of one core: work that costs processor time, at no more than the share, whoever asks.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -10,16 +11,18 @@ use tokio::time::Instant;
 pub(crate) struct Processor {
     share: f64,
     turn: Mutex<()>,
+    busy_micros: AtomicU64,
 }
 
 impl Processor {
     pub(crate) fn new(share: f64) -> Self {
-        Self { share, turn: Mutex::new(()) }
+        Self { share, turn: Mutex::new(()), busy_micros: AtomicU64::new(0) }
     }
 
     /// Really burns that much processor time, when it is this request's turn.
     pub(crate) async fn burn(&self, cost: Duration) {
         let _turn = self.turn.lock().await;
+        let begun = Instant::now();
         let work = tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
             let mut number = 1_u64;
@@ -33,6 +36,14 @@ impl Processor {
         // Fails only if the runtime is shutting down, and then nobody waits for the answer.
         let _ = work.await;
         tokio::time::sleep(cost.mul_f64(1.0 / self.share - 1.0)).await;
+        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.busy_micros.fetch_add(took, Ordering::Relaxed);
+    }
+
+    /// Time in which the processor was taken, so far: its turns with their rests. On a machine that gives it less than
+    /// its share a turn takes longer, and the processor is as busy as it looks to those who wait.
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_micros(self.busy_micros.load(Ordering::Relaxed))
     }
 }
 
@@ -47,5 +58,6 @@ mod tests {
         let begun = Instant::now();
         tokio::join!(processor.burn(cost), processor.burn(cost));
         assert!(begun.elapsed() >= cost * 4, "two of 5 ms at half a core are 20 ms: {:?}", begun.elapsed());
+        assert!(processor.busy() >= cost * 4 && processor.busy() <= begun.elapsed());
     }
 }

@@ -314,7 +314,7 @@ mod tests {
         }
         let mut late = report.rows[0].clone();
         late.detected = Some(Detection { after: SECOND * 70, by: String::new() });
-        assert_eq!(late.lead_seconds(), Some(-10.0));
+        assert_eq!(late.lead_seconds(), Some(-20.0));
     }
 
     #[test]

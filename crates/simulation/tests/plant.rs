@@ -84,7 +84,8 @@ impl Plant {
             let (clock, stop) = (clock(), stop.clone());
             tasks.spawn(async move { node::run(config, clock, stop).await.unwrap() });
         }
-        let plant = Self { client, addresses, received, _tasks: tasks, _guard: stop.clone().drop_guard(), stop };
+        let plant =
+            Self { client, addresses, received, _tasks: tasks, _guard: stop.clone().drop_guard(), stop };
         for role in Role::ALL {
             plant.until(|| async { plant.get(role, "/health").await.is_some() }).await;
         }
@@ -125,12 +126,16 @@ async fn an_order_passes_through_three_processes_in_one_trace_and_is_exported() 
     let plant = Plant::start().await;
     assert_eq!(plant.post(Role::Front, "/order", r#"{"kind":"order"}"#).await, 200);
     let page = plant.get(Role::Front, "/metrics").await.unwrap();
-    assert!(page.contains("http_client_request_duration_seconds_count{http_request_method=\"POST\""), "{page}");
+    assert!(
+        page.contains("http_client_request_duration_seconds_count{http_request_method=\"POST\""),
+        "{page}"
+    );
     // Stopping exports what is left.
     plant.stop.cancel();
     let spans = || {
         let traces = plant.received.traces.lock().unwrap();
-        let spans = traces.iter().flat_map(|t| &t.resource_spans).flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
+        let spans =
+            traces.iter().flat_map(|t| &t.resource_spans).flat_map(|r| &r.scope_spans).flat_map(|s| &s.spans);
         spans.map(|span| (span.trace_id.clone(), span.kind)).collect::<Vec<_>>()
     };
     plant.until(|| async { spans().len() >= 5 }).await;
@@ -145,7 +150,9 @@ async fn an_order_passes_through_three_processes_in_one_trace_and_is_exported() 
         .flat_map(|s| &s.metrics)
         .map(|metric| metric.name.as_str())
         .collect();
-    for name in ["http.server.request.duration", "process.memory.usage", "worker.pool.used", "messaging.queue.depth"] {
+    for name in
+        ["http.server.request.duration", "process.memory.usage", "worker.pool.used", "messaging.queue.depth"]
+    {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }
 }
@@ -163,12 +170,19 @@ async fn an_error_burst_fails_requests_and_those_that_depend_on_them() {
 async fn a_dead_process_answers_no_work_but_still_says_that_it_is_up() {
     let plant = Plant::start().await;
     plant.fault(Role::Stock, FaultKind::DeadDependency).await;
-    let asked = plant.client.post(plant.url(Role::Stock, "/reserve")).timeout(Duration::from_millis(100)).send().await;
+    let asked = plant
+        .client
+        .post(plant.url(Role::Stock, "/reserve"))
+        .timeout(Duration::from_millis(100))
+        .send()
+        .await;
     assert!(asked.is_err_and(|error| error.is_timeout()));
     assert_eq!(plant.get(Role::Stock, "/health").await.as_deref(), Some("ok\n"));
     // The caller hung up; the dead process counts the request as failed.
     plant
-        .until(|| async { plant.get(Role::Stock, "/metrics").await.unwrap().contains("error_type=\"cancelled\"") })
+        .until(|| async {
+            plant.get(Role::Stock, "/metrics").await.unwrap().contains("error_type=\"cancelled\"")
+        })
         .await;
 }
 

@@ -37,7 +37,7 @@ const POOL_USED: Instrument =
 const POOL_LIMIT: Instrument =
     Instrument { name: "worker.pool.limit", unit: "{worker}", help: "Workers in all." };
 
-/// Time over which processor use is measured at least.
+/// Time over which processor use is measured at least: turns are counted when they end.
 const SHORTEST_LOOK: Duration = Duration::from_millis(500);
 
 /// Bytes that a leak takes at once.
@@ -167,19 +167,16 @@ impl Node {
 
     /// Reads all gauges.
     pub(super) fn sample(&self) {
-        let now = (self.clock)();
-        if let Some(used) = machine::processor_time() {
-            let mut last = lock(&self.last_sample);
-            let (at, before) = *last.get_or_insert((now, used));
-            let elapsed = now.since(at);
-            // The kernel counts in hundredths of a second: a shorter look would see mostly rounding.
-            if elapsed >= SHORTEST_LOOK {
-                let share =
-                    used.saturating_sub(before).as_secs_f64() / elapsed.as_secs_f64() / PROCESSOR_SHARE;
-                self.meter.set(CPU, Vec::new(), share.min(1.0));
-                *last = Some((now, used));
-            }
+        let (now, busy) = ((self.clock)(), self.processor.busy());
+        let mut last = lock(&self.last_sample);
+        let (at, before) = *last.get_or_insert((now, busy));
+        let elapsed = now.since(at);
+        if elapsed >= SHORTEST_LOOK {
+            let share = busy.saturating_sub(before).as_secs_f64() / elapsed.as_secs_f64();
+            self.meter.set(CPU, Vec::new(), share.min(1.0));
+            *last = Some((now, busy));
         }
+        drop(last);
         let (used, limit) = self.memory();
         self.meter.set(MEMORY_USED, Vec::new(), used as f64);
         self.meter.set(MEMORY_LIMIT, Vec::new(), limit as f64);
