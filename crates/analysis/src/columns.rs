@@ -15,7 +15,8 @@ pub struct RowVerdict {
     pub score: f64,
     /// Whether an anomaly is open after this row.
     pub is_anomaly: bool,
-    /// The score where the row opened a new alert, else 0.
+    /// The score where it exceeds all that was seen lately (a memory with a half-life of 150 rows), else 0: what a
+    /// new alert would be worth.
     pub alert: f64,
     /// Everything else: stability, risk, reasons. `None` until a row had a value.
     pub assessment: Option<Assessment>,
@@ -75,7 +76,6 @@ pub fn detect_columns<N: AsRef<str>>(
     let bar = f64::from(anomaly::threshold(usual_step(times), budget));
     let mut rows = Vec::with_capacity(times.len());
     let mut memory = 0.0_f64;
-    let mut was_open = false;
     for (i, &time) in times.iter().enumerate() {
         batch.points.clear();
         for (j, column) in columns.iter().enumerate().take(names.len()) {
@@ -90,9 +90,8 @@ pub fn detect_columns<N: AsRef<str>>(
         let top = surprises.len().min(3);
         let score = surprises.iter().take(3).map(|(s, _)| s).sum::<f64>() / (top.max(1)) as f64;
         let is_anomaly = surprises.iter().any(|(_, is_open)| *is_open) || score > bar;
-        let is_onset = score > memory.max(0.5 * bar) && (!was_open || score > bar);
+        let is_onset = score > memory;
         memory = (memory * 0.5_f64.powf(1.0 / 150.0)).max(score);
-        was_open = is_anomaly;
         rows.push(RowVerdict { score, is_anomaly, alert: if is_onset { score } else { 0.0 }, assessment });
     }
     rows

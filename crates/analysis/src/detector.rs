@@ -4,9 +4,9 @@
 //! are blended by the inverse fourth power of their recent error: the *innovation*. A slow baseline (mean of about
 //! a day, or the profile of the day type, whichever has erred less) gives the *deviation*. Five statistics follow:
 //! innovation, deviation, mean deviation at two speeds, and the ratio of fast to slow variance (which also finds
-//! "too quiet"). Each has its own tail ([`crate::tail`]); the surprise is the largest. A run of equal values
-//! is judged by how often values repeated so far. Everything that is learned
-//! is clipped, so that an incident does not teach itself into the baseline.
+//! "too quiet"). Each has its own tail ([`crate::tail`]); the surprise is the largest. A run of equal values that is
+//! three times as long as any before is a stuck series. Everything that is learned is clipped, so that an incident does
+//! not teach itself into the baseline.
 //!
 //! Sources: the prototype in the project's benchmark of detectors (peaks over threshold: Siffer et al. 2017; blend
 //! by recent error: Bates and Granger 1969). State: about 1.2 kB, f32 around the first value.
@@ -16,6 +16,8 @@ use crate::tail::Tail;
 /// Quarter hours of a day.
 const BUCKETS: usize = 96;
 const PREDICTORS: usize = 5;
+/// Surprise of a stuck series: about one in three million.
+const STUCK: f32 = 6.5;
 
 /// Which statistic was the most surprising.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +77,8 @@ pub(crate) struct Detector {
     long_mean: f32,
     fast_variance: f32,
     slow_variance: f32,
-    repeats: f32,
     run: u16,
+    longest_run: u16,
     tails: [Tail; 5],
     profile: Box<Profile>,
 }
@@ -103,8 +105,8 @@ impl Detector {
             long_mean: 0.0,
             fast_variance: 0.0,
             slow_variance: 0.0,
-            repeats: 0.0,
             run: 0,
+            longest_run: 0,
             tails: [Tail::default(); 5],
             profile: Box::new(Profile { level: [[0.0; BUCKETS]; 2], count: [[0; BUCKETS]; 2] }),
         }
@@ -165,7 +167,7 @@ impl Detector {
         let deviation = v - expected;
 
         let (surprise, statistic) =
-            if i > 2 { self.judge(innovation, deviation) } else { (0.0, Statistic::Innovation) };
+            if i > 2 { self.judge(v, innovation, deviation) } else { (0.0, Statistic::Innovation) };
         let verdict = Verdict {
             surprise,
             expected: self.origin + f64::from(expected),
@@ -193,7 +195,7 @@ impl Detector {
         (3e-7 * size + 1e-12).max(self.floor)
     }
 
-    fn judge(&mut self, innovation: f32, deviation: f32) -> (f32, Statistic) {
+    fn judge(&mut self, value: f32, innovation: f32, deviation: f32) -> (f32, Statistic) {
         let resolution = self.resolution();
         let z = deviation / (self.slow_scale + resolution);
         let clipped = z.clamp(-8.0, 8.0);
@@ -220,7 +222,7 @@ impl Detector {
         if !self.tails[1].is_known() && self.n > 30 && values[1] > 6.0 {
             (best, at) = (self.first_departure(values[1]).max(best), 1);
         }
-        if let Some(still) = self.stillness(innovation)
+        if let Some(still) = self.stillness(value)
             && still > best
         {
             return (still, Statistic::Still);
@@ -236,11 +238,14 @@ impl Detector {
         (best, statistic)
     }
 
-    /// A run of equal values in a series that moves: each repeat as likely as repeats were so far, at least 0.3.
-    fn stillness(&self, innovation: f32) -> Option<f32> {
-        let moves = self.n > 50 && self.slow_scale > 4.0 * self.resolution();
-        (moves && self.run >= 6 && innovation.abs() < self.slow_scale * 8.0)
-            .then(|| -f32::from(self.run) * self.repeats.max(0.3).log10())
+    /// A run of equal values in a series that moves: stuck, once it is three times as long as any run before.
+    fn stillness(&self, value: f32) -> Option<f32> {
+        let is_stuck = self.n > 50
+            && value == self.last
+            && self.run >= 20
+            && self.run > 3 * self.longest_run
+            && self.slow_scale > 4.0 * self.resolution();
+        is_stuck.then_some(STUCK)
     }
 
     /// A series that never moved moves. Where a size that matters is known, the size speaks (as an exponential
@@ -302,11 +307,11 @@ impl Detector {
         } else {
             *cell += profile_rate.max(1.0 / f32::from(*count)) * tame(v - *cell);
         }
-        let is_repeat = i > 0 && v == self.last;
-        self.run = if is_repeat { self.run.saturating_add(1) } else { 0 };
-        // A long run is one event: only its first ten repeats are learned as usual.
-        if self.run <= 10 {
-            self.repeats += first.max(0.005) * (f32::from(u8::from(is_repeat)) - self.repeats);
+        if i > 0 && v == self.last {
+            self.run = self.run.saturating_add(1);
+        } else {
+            self.longest_run = self.longest_run.max(self.run.min(u16::MAX / 4));
+            self.run = 0;
         }
         self.last_profile = profile;
         self.last = v;

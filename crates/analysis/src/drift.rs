@@ -95,16 +95,18 @@ impl DriftTest {
         }
         let correlation = (self.covariance / self.variance.max(f32::MIN_POSITIVE)).clamp(0.0, 0.95);
         let innovation = (y - self.mean) - correlation * (previous - self.mean);
-        self.level += first.max(0.1) * (y - self.level);
+        // Against the recent level: a step of the level must not look like restlessness for long.
+        let wobble = y - self.level;
+        self.level += first.max(0.1) * wobble;
         if self.n <= REFERENCE {
             self.mean += first * (y - self.mean);
         }
         let unit = self.scale * 1.25 + 1e-12 + 3e-7 * (expected.abs() as f32);
         // A series that became restless must not look as if its level had moved.
         self.fast_scale += first.max(0.1) * (innovation.abs() - self.fast_scale);
-        let own = (innovation / unit).clamp(-4.0, 4.0);
         let e = (innovation / unit.max(1.25 * self.fast_scale)).clamp(-4.0, 4.0);
-        // The spread of log |e| of a Gaussian is about 1.1; learned, because telemetry is none.
+        // The spread of log e² of a Gaussian is about 1.7; learned, because telemetry is none.
+        let own = (wobble / unit).clamp(-4.0, 4.0);
         let log = (own * own + 1e-4).ln();
         if quiet {
             let centred = (y - self.mean).clamp(-6.0 * unit - 1e-12, 6.0 * unit + 1e-12);

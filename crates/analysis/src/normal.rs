@@ -57,14 +57,14 @@ impl Normal {
         self.now
     }
 
-    /// How far the present is above normal, beyond what is usual: three spreads, and at least `slack`; young normals
+    /// How far the present is above normal, beyond what is usual: four spreads, and at least `slack`; young normals
     /// are given more.
     pub(crate) fn excess(&self, slack: f64) -> f64 {
         if !self.is_ready() {
             return 0.0;
         }
         let young = 1.0 + 3.0 / f64::from(self.n);
-        let usual = (3.0 * self.spread).clamp(slack, slack.max(1.2)) * young;
+        let usual = (4.0 * self.spread).clamp(slack, slack.max(1.2)) * young;
         (self.now - self.level - usual).max(0.0)
     }
 }

@@ -13,8 +13,12 @@ use crate::vital::{Mapped, Reading, Scale};
 
 /// Requests that are assumed to have gone well before any was seen: one failure out of one is no failure ratio of 1.
 const PRIOR_REQUESTS: f64 = 5.0;
-/// What is kept of requests, failures and durations from one moment to the next.
+/// What is kept of durations, and of requests in the short window, from one moment to the next.
 const KEEP: f32 = 0.75;
+/// What is kept of requests in the long window.
+const KEEP_LONG: f64 = 0.9;
+/// Certainty of the lower bound of a failed share, in standard deviations.
+const CERTAINTY: f64 = 1.5;
 /// A new counter beside known ones counts from zero, if it shows no more than this, or ten times what all showed.
 const SMALL_START: f64 = 50.0;
 
@@ -52,13 +56,54 @@ enum Kind {
     /// busy processors / processors.
     Cores { most: f64 },
     /// Requests and failures.
-    Traffic { requests: f64, failures: f64, recent: f64, recent_failures: f64, usual: f64 },
+    Traffic { requests: f64, failures: f64, short: Window, long: Window, usual: f64 },
     /// Durations.
     Durations { sketch: Sketch, is_new: bool },
 }
 
+/// Requests and failures with a fading memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    requests: f64,
+    failures: f64,
+}
+
+impl Window {
+    fn add(&mut self, keep: f64, requests: f64, failures: f64) {
+        self.requests = self.requests * keep + requests;
+        self.failures = self.failures * keep + failures;
+    }
+
+    fn ratio(self) -> f64 {
+        if self.requests > 1e-6 { (self.failures / self.requests).clamp(0.0, 1.0) } else { 0.0 }
+    }
+
+    /// The failed share that is certain: the lower bound of Wilson (1927), after some requests that went well.
+    fn certain_ratio(self) -> f64 {
+        let n = self.requests + PRIOR_REQUESTS;
+        let (p, z2) = ((self.failures / n).clamp(0.0, 1.0), CERTAINTY * CERTAINTY);
+        let off = CERTAINTY * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
+        ((p + z2 / (2.0 * n) - off) / (1.0 + z2 / n)).max(0.0)
+    }
+}
+
+/// What a source says of one vital sign.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Figure {
+    pub(crate) vital: Vital,
+    pub(crate) value: f64,
+    /// How much of it is certain: less than the value only for shares of few requests.
+    pub(crate) certain: f64,
+}
+
+impl Figure {
+    fn plain(vital: Vital, value: f64) -> Self {
+        Self { vital, value, certain: value }
+    }
+}
+
 /// What a source says at one moment.
-pub(crate) type Figures = [Option<(Vital, f64)>; 2];
+pub(crate) type Figures = [Option<Figure>; 2];
 
 /// Streaming state of one source.
 #[derive(Clone, Debug)]
@@ -80,9 +125,13 @@ impl Source {
             Reading::Used | Reading::Limit | Reading::Free => Kind::Ratio,
             Reading::InState | Reading::OtherState => Kind::States,
             Reading::Cores | Reading::CoreCount => Kind::Cores { most: 1.0 },
-            Reading::Requests | Reading::Failures => {
-                Kind::Traffic { requests: 0.0, failures: 0.0, recent: 0.0, recent_failures: 0.0, usual: 0.0 }
-            }
+            Reading::Requests | Reading::Failures => Kind::Traffic {
+                requests: 0.0,
+                failures: 0.0,
+                short: Window::default(),
+                long: Window::default(),
+                usual: 0.0,
+            },
             Reading::Duration => Kind::Durations { sketch: Sketch::default(), is_new: false },
         };
         Self {
@@ -305,7 +354,7 @@ impl Source {
             Kind::Traffic { .. } => return self.traffic(elapsed).map(|f| (time, f)),
             Kind::Durations { .. } => return self.durations().map(|f| (time, f)),
         };
-        figures[0].map(|value: f64| (time, [Some((vital, value)), None]))
+        figures[0].map(|value: f64| (time, [Some(Figure::plain(vital, value)), None]))
     }
 
     /// Parts that still speak at `time`.
@@ -388,21 +437,22 @@ impl Source {
 
     fn traffic(&mut self, elapsed: Option<f64>) -> Option<Figures> {
         let is_client = self.vital == Vital::DependencyErrorRatio;
-        let Kind::Traffic { requests, failures, recent, recent_failures, usual } = &mut self.kind else {
-            return None;
-        };
-        let came = std::mem::take(requests).max(*failures);
+        let Kind::Traffic { requests, failures, short, long, usual } = &mut self.kind else { return None };
         let failed = std::mem::take(failures);
-        let keep = f64::from(KEEP);
-        *recent = *recent * keep + came;
-        *recent_failures = *recent_failures * keep + failed;
+        let came = std::mem::take(requests).max(failed);
+        short.add(f64::from(KEEP), came, failed);
+        long.add(KEEP_LONG, came, failed);
         *usual += 0.2 * (came - *usual);
-        let ratio = *recent_failures / (*recent + PRIOR_REQUESTS);
+        // Both windows must agree (multi-window burn rate, Site Reliability Workbook ch. 5): the short one forgets
+        // quickly, the long one is not impressed by a single failure.
+        let certain = short.certain_ratio().min(long.certain_ratio());
         let elapsed = elapsed.filter(|e| *e > 0.0)?;
+        let vital = if is_client { Vital::DependencyErrorRatio } else { Vital::ErrorRatio };
+        let ratio = Some(Figure { vital, value: short.ratio(), certain });
         Some(if is_client {
-            [Some((Vital::DependencyErrorRatio, ratio)), None]
+            [ratio, None]
         } else {
-            [Some((Vital::RequestRate, came / elapsed)), Some((Vital::ErrorRatio, ratio))]
+            [Some(Figure::plain(Vital::RequestRate, came / elapsed)), ratio]
         })
     }
 
@@ -413,12 +463,16 @@ impl Source {
             return None;
         }
         let median = sketch.quantile(0.5);
-        let p99 = sketch.quantile(0.99);
+        // A quantile that fewer than two values exceed is noise: with few requests a lower one stands for it.
+        let p99 = sketch.quantile((1.0 - 2.0 / sketch.total().max(1.0)).clamp(0.5, 0.99));
         sketch.fade(KEEP);
         Some(if is_client {
-            [median.map(|v| (Vital::DependencyLatency, v)), None]
+            [median.map(|v| Figure::plain(Vital::DependencyLatency, v)), None]
         } else {
-            [median.map(|v| (Vital::LatencyP50, v)), p99.map(|v| (Vital::LatencyP99, v))]
+            [
+                median.map(|v| Figure::plain(Vital::LatencyP50, v)),
+                p99.map(|v| Figure::plain(Vital::LatencyP99, v)),
+            ]
         })
     }
 }
@@ -482,7 +536,7 @@ mod tests {
             assert_eq!(source.flush(None), None, "no limit known yet");
             source.take(b, MetricKind::Gauge, 100.0, at(2));
             source.take(a, MetricKind::Gauge, amount, at(2));
-            let said = source.flush(None).and_then(|(_, f)| f[0]).map(|(_, v)| (v * 1e6).round() / 1e6);
+            let said = source.flush(None).and_then(|(_, f)| f[0]).map(|f| (f.value * 1e6).round() / 1e6);
             assert_eq!(said, Some(0.3));
             assert_eq!(source.main_series(), SeriesId(2));
         }
@@ -500,7 +554,7 @@ mod tests {
         for (t, busy, free) in [(0, 0.0, 0.0), (10, 2.0, 8.0), (20, 11.0, 9.0)] {
             source.take(u, MetricKind::Counter, busy, at(t));
             source.take(i, MetricKind::Counter, free, at(t));
-            said.push(source.flush(None).and_then(|(_, f)| f[0]).map(|(_, v)| v));
+            said.push(source.flush(None).and_then(|(_, f)| f[0]).map(|f| f.value));
         }
         assert_eq!(said, [None, Some(0.2), Some(0.9)]);
     }
@@ -519,8 +573,8 @@ mod tests {
         source.take(o, MetricKind::Counter, 960.0, at(10));
         source.take(b, MetricKind::Counter, 40.0, at(10));
         let figures = source.flush(None).map(|(_, f)| f);
-        let rate = figures.and_then(|f| f[0]).map(|(_, v)| v);
-        let ratio = figures.and_then(|f| f[1]).map_or(0.0, |(_, v)| v);
+        let rate = figures.and_then(|f| f[0]).map(|f| f.value);
+        let ratio = figures.and_then(|f| f[1]).map_or(0.0, |f| f.value);
         assert_eq!(rate, Some(100.0));
         assert!(ratio > 0.08 && ratio < 0.2, "{ratio}");
     }
@@ -547,11 +601,11 @@ mod tests {
             source.take_histogram(place, &point);
             last = source.flush(None).or(last);
             if t == 19 {
-                let p50 = last.and_then(|(_, f)| f[0]).map_or(0.0, |(_, v)| v);
+                let p50 = last.and_then(|(_, f)| f[0]).map_or(0.0, |f| f.value);
                 assert!((0.01..0.1).contains(&p50), "{p50}");
             }
         }
-        let p50 = last.and_then(|(_, f)| f[0]).map_or(0.0, |(_, v)| v);
+        let p50 = last.and_then(|(_, f)| f[0]).map_or(0.0, |f| f.value);
         assert!((1.0..2.0).contains(&p50), "{p50}");
     }
 
@@ -562,7 +616,7 @@ mod tests {
             let mut source = Source::new(&maybe);
             let place = source.join(SeriesId(1), &maybe);
             source.take(place, MetricKind::Gauge, value, at(1));
-            assert_eq!(source.flush(None).and_then(|(_, f)| f[0]).map(|(_, v)| v), vital, "{value}");
+            assert_eq!(source.flush(None).and_then(|(_, f)| f[0]).map(|f| f.value), vital, "{value}");
         }
     }
 
@@ -574,7 +628,7 @@ mod tests {
         let mut said = Vec::new();
         for (t, seconds) in [(0, 0.0), (10, 5.0), (20, 25.0), (30, 30.0)] {
             source.take(place, MetricKind::Counter, seconds, at(t));
-            said.push(source.flush(None).and_then(|(_, f)| f[0]).map(|(_, v)| v));
+            said.push(source.flush(None).and_then(|(_, f)| f[0]).map(|f| f.value));
         }
         assert_eq!(said, [None, Some(0.5), Some(1.0), Some(0.25)]);
     }

@@ -7,6 +7,7 @@ use crate::anomaly::Subject;
 use crate::channel::{Channel, Limits, Seen};
 use crate::exhaustion::Trend;
 use crate::normal::Normal;
+use crate::source::Figure;
 use crate::stability;
 use crate::words::Quantity;
 
@@ -33,6 +34,7 @@ pub(crate) struct Stream {
     pub(crate) announced: Option<Timestamp>,
     normal: Normal,
     smooth: f64,
+    certain: f64,
     floor: f64,
 }
 
@@ -55,6 +57,7 @@ impl Stream {
             announced: None,
             normal: Normal::default(),
             smooth: 0.0,
+            certain: 0.0,
             floor: 1.0,
         }
     }
@@ -63,11 +66,12 @@ impl Stream {
     /// of work.
     pub(crate) fn observe(
         &mut self,
-        value: f64,
+        figure: Figure,
         time: Timestamp,
         rate: Option<f64>,
         limits: &Limits,
     ) -> Seen {
+        let value = figure.value;
         let is_latency = Quantity::of(self.vital) == Quantity::Seconds;
         if !value.is_finite() || (is_latency && value <= 0.0) {
             return Seen::Dropped;
@@ -83,8 +87,13 @@ impl Stream {
             return seen;
         }
         let step = self.channel.pace.step();
-        self.smooth =
-            if self.channel.count() == 1 { value } else { self.smooth + 0.5 * (value - self.smooth) };
+        let certain = if figure.certain == figure.value { value } else { figure.certain };
+        if self.channel.count() == 1 {
+            (self.smooth, self.certain) = (value, certain);
+        } else {
+            self.smooth += 0.5 * (value - self.smooth);
+            self.certain += 0.5 * (certain - self.certain);
+        }
         if let Some(trend) = &mut self.trend {
             trend.observe(value, time);
         }
@@ -111,6 +120,14 @@ impl Stream {
         }
     }
 
+    /// How much of the value is certain.
+    pub(crate) fn certain_value(&self) -> f64 {
+        match self.vital {
+            Vital::ErrorRatio | Vital::DependencyErrorRatio => self.certain,
+            _ => self.value(),
+        }
+    }
+
     /// The own normal, once known.
     pub(crate) fn normal(&self) -> Option<f64> {
         match self.vital {
@@ -127,7 +144,7 @@ impl Stream {
             Some((slack, _)) => {
                 stability::relative_badness(self.vital, self.normal.excess(slack), sensitivity)
             }
-            None => stability::absolute_badness(self.vital, self.value()),
+            None => stability::absolute_badness(self.vital, self.certain_value()),
         }
     }
 
@@ -167,19 +184,23 @@ mod tests {
         Stream::new(vital, Origin::Metric, "m".into(), SeriesId(1), 0)
     }
 
+    fn figure(value: f64) -> Figure {
+        Figure { vital: Vital::Up, value, certain: value }
+    }
+
     #[test]
     fn a_queue_is_measured_in_seconds_of_work() {
         let mut queue = stream(Vital::QueueLength);
         for i in 0..60 {
-            queue.observe(0.0, Timestamp::from_secs(i), Some(100.0), &LIMITS);
+            queue.observe(figure(0.0), Timestamp::from_secs(i), Some(100.0), &LIMITS);
         }
         assert_eq!(queue.badness(1.0), 0.0);
         for i in 60..65 {
-            queue.observe(40.0, Timestamp::from_secs(i), Some(100.0), &LIMITS);
+            queue.observe(figure(40.0), Timestamp::from_secs(i), Some(100.0), &LIMITS);
         }
         assert!(queue.badness(1.0) < 0.1, "less than half a second of work is no queue");
         for i in 65..70 {
-            queue.observe(1_000.0, Timestamp::from_secs(i), Some(100.0), &LIMITS);
+            queue.observe(figure(1_000.0), Timestamp::from_secs(i), Some(100.0), &LIMITS);
         }
         assert!(queue.badness(1.0) > 2.0, "ten seconds of work are: {}", queue.badness(1.0));
     }
@@ -187,16 +208,16 @@ mod tests {
     #[test]
     fn a_latency_of_zero_is_no_latency() {
         let mut latency = stream(Vital::LatencyP99);
-        assert_eq!(latency.observe(0.0, Timestamp::from_secs(1), None, &LIMITS), Seen::Dropped);
+        assert_eq!(latency.observe(figure(0.0), Timestamp::from_secs(1), None, &LIMITS), Seen::Dropped);
         assert_eq!(latency.normal(), None);
     }
 
     #[test]
     fn a_share_beyond_its_bounds_is_at_its_bounds() {
         let mut cpu = stream(Vital::CpuUtilization);
-        cpu.observe(1e12, Timestamp::from_secs(1), None, &LIMITS);
+        cpu.observe(figure(1e12), Timestamp::from_secs(1), None, &LIMITS);
         assert_eq!(cpu.value(), 1.0);
-        cpu.observe(-3.0, Timestamp::from_secs(2), None, &LIMITS);
+        cpu.observe(figure(-3.0), Timestamp::from_secs(2), None, &LIMITS);
         assert_eq!(cpu.value(), 0.5);
     }
 }

@@ -171,12 +171,15 @@ impl Vitals {
         if !own.is_empty() {
             return own;
         }
+        let found = Self::in_table(&name, series);
         let stem = stem(&name);
+        if found.is_empty() && stem != name { Self::in_table(stem, series) } else { found }
+    }
+
+    fn in_table(name: &str, series: &Series) -> Vec<Mapped> {
         let mut found: Vec<Mapped> = Vec::new();
         for rule in RULES {
-            let pattern = canonical(rule.metric);
-            let is_named = glob(&pattern, &name) || (stem != name && glob(&pattern, stem));
-            if !is_named
+            if !glob(&canonical(rule.metric), name)
                 || !fits(rule.reading, series.kind)
                 || !rule.when.iter().all(|c| c.holds(&series.attributes))
             {
@@ -189,7 +192,7 @@ impl Vitals {
             found.push(Mapped {
                 vital: rule.vital,
                 reading: rule.reading,
-                family: family.to_owned(),
+                family: canonical(family),
                 instance: instance(rule, &series.attributes),
                 scale: rule.scale,
                 factor: factor(rule, series),

@@ -215,7 +215,10 @@ fn risk(
             Vital::ErrorRatio => {
                 let failed = sign.stream.value();
                 let shown = words::number(failed * 100.0);
-                (risk::harm_hazard(failed), format!("{shown} % of requests fail ({})", sign.stream.metric))
+                (
+                    risk::harm_hazard(sign.stream.certain_value()),
+                    format!("{shown} % of requests fail ({})", sign.stream.metric),
+                )
             }
             _ => continue,
         };

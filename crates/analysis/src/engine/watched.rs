@@ -384,7 +384,8 @@ impl Watched {
     }
 
     fn learn(&mut self, at: u32, time: Timestamp, figures: Figures, limits: &Limits, counts: &mut Counts) {
-        for (vital, value) in figures.into_iter().flatten() {
+        for figure in figures.into_iter().flatten() {
+            let vital = figure.vital;
             let Some(Some(placed)) = self.sources.get_mut(at as usize) else { return };
             let known = placed.streams.iter().find(|(v, _)| *v == vital).map(|(_, stream)| *stream);
             let stream = match known {
@@ -410,7 +411,7 @@ impl Watched {
             let restarted = placed.source.restarted();
             let rate = if vital == Vital::QueueLength { self.rate(time) } else { None };
             let Some(Some(stream)) = self.streams.get_mut(stream as usize) else { continue };
-            match stream.observe(value, time, rate, limits) {
+            match stream.observe(figure, time, rate, limits) {
                 Seen::Dropped => counts.late += 1,
                 Seen::Taken(Some(Transition::Closed)) => {
                     if let Some(closed) = stream.channel.alarm.take_closed() {

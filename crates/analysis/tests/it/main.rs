@@ -1,0 +1,11 @@
+//! Whole signals in, whole assessments out.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
+mod collapse;
+mod dirt;
+mod faults;
+mod noise;
+mod plant;
+mod properties;
+mod spans;

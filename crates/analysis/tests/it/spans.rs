@@ -1,0 +1,104 @@
+//! Rates, latency, errors and dependencies from spans alone.
+
+use echobase_analysis::{AnalysisConfig, Engine};
+use echobase_types::assessment::Vital;
+use echobase_types::signal::{Span, SpanKind, SpanStatus};
+use echobase_types::{Attributes, Resource, ResourceId, ResourceKind, SignalBatch, Timestamp};
+
+use crate::noise::Noise;
+use crate::plant::START;
+
+fn resource(name: &str) -> Resource {
+    Resource {
+        id: ResourceId::new(&format!("service:{name}")).unwrap(),
+        kind: ResourceKind::Service,
+        name: name.to_owned(),
+        attributes: Attributes::new(),
+    }
+}
+
+/// Ten calls of shop to orders in second `t`, both sides.
+fn calls(t: i64, noise: &mut Noise, slow: f64, failing: f64) -> SignalBatch {
+    let mut batch =
+        SignalBatch { resources: vec![resource("shop"), resource("orders")], ..Default::default() };
+    for i in 0..10_u64 {
+        let start = Timestamp::from_millis((START + t) * 1_000 + i as i64 * 90);
+        let micros = (20_000.0 * slow * (0.2 * noise.normal()).exp()) as i64;
+        let end = Timestamp::from_micros(start.as_micros() + micros);
+        let id = (t as u64) * 100 + i + 1;
+        let status = if noise.uniform() < failing { SpanStatus::Error } else { SpanStatus::Ok };
+        for (resource, kind, span, parent) in [
+            (0, SpanKind::Client, id * 2, String::new()),
+            (1, SpanKind::Server, id * 2 + 1, format!("{:016x}", id * 2)),
+        ] {
+            batch.spans.push(Span {
+                resource,
+                trace_id: format!("{id:032x}"),
+                span_id: format!("{span:016x}"),
+                parent_span_id: parent,
+                name: "POST /orders".into(),
+                kind,
+                start,
+                end,
+                status,
+                status_message: String::new(),
+                attributes: [("server.address", "orders")].into_iter().collect(),
+            });
+        }
+    }
+    batch
+}
+
+#[test]
+fn spans_give_rate_latency_errors_and_the_dependency() {
+    let mut engine = Engine::new(AnalysisConfig::default());
+    let mut noise = Noise::new(1);
+    for t in 0..120 {
+        engine.observe(&calls(t, &mut noise, 1.0, 0.0));
+    }
+    let all = engine.assess(Timestamp::from_secs(START + 120));
+    let value = |id: &str, vital| {
+        let a = all.iter().find(|a| a.resource_id.as_str() == id).unwrap();
+        a.vitals.iter().find(|v| v.vital == vital).map(|v| v.value)
+    };
+    let rate = value("service:orders", Vital::RequestRate).unwrap();
+    assert!((9.0..11.0).contains(&rate), "{rate}");
+    let p50 = value("service:orders", Vital::LatencyP50).unwrap();
+    assert!((0.018..0.023).contains(&p50), "{p50}");
+    let p99 = value("service:orders", Vital::LatencyP99).unwrap();
+    assert!((0.025..0.045).contains(&p99), "{p99}");
+    assert_eq!(value("service:orders", Vital::ErrorRatio), Some(0.0));
+    let call = value("service:shop", Vital::DependencyLatency).unwrap();
+    assert!((0.018..0.023).contains(&call), "{call}");
+    let learned = engine.take_dependencies();
+    assert_eq!(learned.len(), 1);
+    assert_eq!(learned[0].dependency.from.as_str(), "service:shop");
+    assert_eq!(learned[0].dependency.to.as_str(), "service:orders");
+    assert!(engine.take_dependencies().is_empty(), "handed out once");
+    assert!(all.iter().all(|a| a.stability.score > 0.9), "{all:?}");
+}
+
+#[test]
+fn failing_and_slow_spans_lower_the_score_of_both_sides() {
+    for (slow, failing) in [(8.0, 0.0), (1.0, 0.6)] {
+        let mut engine = Engine::new(AnalysisConfig::default());
+        let mut noise = Noise::new(2);
+        for t in 0..150 {
+            let (slow, failing) = if t < 110 { (1.0, 0.0) } else { (slow, failing) };
+            engine.observe(&calls(t, &mut noise, slow, failing));
+            engine.assess(Timestamp::from_secs(START + t));
+        }
+        for a in engine.assess(Timestamp::from_secs(START + 150)) {
+            assert!(a.stability.score < 0.7, "{} {slow} {failing}: {:?}", a.resource_id, a.stability);
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_is_a_known_resource_is_a_dependency_even_without_its_server_spans() {
+    let mut engine = Engine::new(AnalysisConfig::default());
+    let mut batch = calls(0, &mut Noise::new(3), 1.0, 0.0);
+    batch.spans.retain(|s| s.kind == SpanKind::Client);
+    engine.observe(&batch);
+    assert_eq!(engine.take_dependencies().len(), 1);
+}
