@@ -172,16 +172,16 @@ export function makeWorld(seed = 7, now = Date.now()) {
     { id: uuid(rnd), kind: 'user', name: 'temp.contractor', role: 'viewer', suspended: true, created_at: iso(now - 30 * DAY), last_seen_at: iso(now - 20 * DAY) },
   ];
 
-  const source = (name, condition, action, autonomy) => `name: ${name}\ndescription: Keeps a service up before it fails.\nselector:\n  kind: service\ncondition: ${condition}\nhold_for: 30s\ntype: proactive\nrisk: low\nactuator: process\nsteps:\n  - action: ${action}\nsuccess:\n  - score >= 0.7\nverify_within: 2m\nenvelope:\n  cooldown: 10m\n  max_units: 1\n  max_per_hour: 3 # per playbook\nautonomy: ${autonomy}\n`;
+  const source = (name, condition, action, autonomy) => `name: ${name}\ndescription: Keeps a service up before it fails.\nselector:\n  kind: service\nwhen: ${condition}\nhold_for: 30s\ntype: proactive\nrisk: low\nactuator: process\nsteps:\n  - action: ${action}\nsuccess:\n  - stability.score >= 0.7\nverify_within: 2m\nenvelope:\n  cooldown: 10m\n  max_units: 1\n  max_per_hour: 3 # per playbook\nautonomy: ${autonomy}\n`;
   const playbook = (name, condition, action, autonomy, version, enabled) => ({
     id: uuid(rnd), name, version, description: 'Keeps a service up before it fails.', source: source(name, condition, action, autonomy), enabled, selector_kind: 'service', selector_resource: null, condition, hold_for_s: 30,
-    kind: 'proactive', risk: 'low', actuator: 'process', steps: [{ action, arguments: {} }], success: ['score >= 0.7'], verify_within_s: 120,
+    kind: 'proactive', risk: 'low', actuator: 'process', steps: [{ action, arguments: {} }], success: ['stability.score >= 0.7'], verify_within_s: 120,
     envelope: { cooldown_s: 600, max_units: 1, max_share: 0.34, max_per_hour: 3, min_available: 1 }, autonomy, saved_at: iso(now - version * DAY),
   });
   const playbooks = [
-    playbook('restart-before-memory-runs-out', 'risk > 0.6 && vitals.memory_utilization > 0.9', 'restart', 'approve', 3, true),
-    playbook('scale-on-latency', 'vitals.latency_p99 > 2.0 && score < 0.8', 'scale', 'auto', 1, true),
-    playbook('recover-dead-dependency', 'components.dependency < 0.4', 'restart', 'suggest', 2, true),
+    playbook('restart-before-memory-runs-out', 'risk.probability > 0.6 && vitals.memory_utilization > 0.9', 'restart', 'approve', 3, true),
+    playbook('scale-on-latency', 'vitals.latency_p99 > 2.0 && stability.score < 0.8', 'scale', 'auto', 1, true),
+    playbook('recover-dead-dependency', 'stability.dependency < 0.4', 'restart', 'suggest', 2, true),
     playbook('shed-on-error-burst', 'vitals.error_ratio > 0.05', 'shed', 'observe', 1, false),
   ];
 
@@ -195,7 +195,7 @@ export function makeWorld(seed = 7, now = Date.now()) {
       created_at: iso(created), updated_at: iso(created + 40_000), expires_at: iso(created + 15 * 60_000), executed_at: null,
       steps: [{ action: 'restart', arguments: { instance: 'worker-2', grace: '10s' } }],
       previews: state === 'proposed' ? [] : [{ summary: 'Restart worker 2 of service:shop/orders, one at a time', before: 'worker-1 running  pid 4121  rss 612 MiB\nworker-2 running  pid 4122  rss 1.8 GiB\nworker-3 running  pid 4123  rss 640 MiB', after: 'worker-1 running  pid 4121  rss 612 MiB\nworker-2 starting, ready within 4 s\nworker-3 running  pid 4123  rss 640 MiB', units: 1, units_total: 3, target_version: '41', reversible: true }],
-      success: ['score >= 0.7', 'vitals.memory_utilization < 0.7'], verify_within_s: 120,
+      success: ['stability.score >= 0.7', 'vitals.memory_utilization < 0.7'], verify_within_s: 120,
       envelope: { cooldown_s: 600, max_units: 1, max_share: 0.34, max_per_hour: 3, min_available: 2 }, approvals: [], receipts: [], epoch: 4, score_before: 0.34, risk_before: 0.86,
       ...more,
     };

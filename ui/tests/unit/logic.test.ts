@@ -1,0 +1,122 @@
+import { describe, expect, test } from 'vitest';
+import type { Assessment, QueryAnswer, Resource } from '@/api/types';
+import { align, rowsOf, summary } from '@/components/chart';
+import { match } from '@/components/match';
+import { asCsv } from '@/pages/data/table';
+import { changes } from '@/pages/intervention/diff';
+import { draftOf, faultsOf, type Form } from '@/pages/intervention/draft';
+import { pieces } from '@/pages/playbook/highlight';
+import { read } from '@/stores/preferences';
+import { cause, stateOf, stateWord, worstFirst } from '@/time/verdict';
+
+function verdict(score: number, probability: number): Assessment {
+  return {
+    resource_id: 'service:a', at: '', last_signal_at: '', series: 1, score,
+    components: [
+      { name: 'error', score, weight: 0.5, reasons: [{ metric: 'm', value: 1, expected: 0, contribution: 0.4, words: 'requests fail' }] },
+      { name: 'resource', score, weight: 0.1, reasons: [{ metric: 'n', value: 1, expected: 0, contribution: 0.9, words: 'memory is full' }] },
+    ],
+    risk: { probability, horizon_s: 900, predictable: true, features: [] },
+    vitals: {}, anomalies: [], drift: [], exhaustion: [],
+  };
+}
+
+describe('verdicts', () => {
+  test.each([
+    [0.9, 0.1, 'good'],
+    [0.69, 0.1, 'watch'],
+    [0.7, 0.5, 'good'],
+    [0.9, 0.51, 'watch'],
+    [0.39, 0.1, 'bad'],
+    [0.9, 0.9, 'bad'],
+  ])('a score of %s with a risk of %s is %s', (score, risk, state) => {
+    expect(stateOf(verdict(score, risk))).toBe(state);
+  });
+
+  test('without an assessment there is no verdict and no cause', () => {
+    expect(stateOf(undefined)).toBe('idle');
+    expect(cause(undefined)).toBe('');
+  });
+
+  test('the cause is the reason that weighs most, not the largest one', () => {
+    expect(cause(verdict(0.3, 0.2))).toBe('requests fail');
+  });
+
+  test('the worst comes first and the unjudged last', () => {
+    const of = (id: string, a?: Assessment): Resource => ({ id, kind: 'service', name: id, attributes: {}, first_seen: '', last_seen: '', trend: [], assessment: a });
+    const all = [of('new'), of('fine', verdict(0.95, 0)), of('risky', verdict(0.9, 0.9)), of('low', verdict(0.2, 0.1))];
+    expect(all.sort(worstFirst).map((r) => r.id)).toEqual(['low', 'risky', 'fine', 'new']);
+  });
+
+  test('a state that is not known is shown as it is', () => {
+    expect(stateWord('dreaming')).toEqual({ state: 'idle', word: 'dreaming' });
+  });
+});
+
+describe('charts', () => {
+  test('series with different times share one axis', () => {
+    expect(align([{ times_ms: [1, 2], values: [10, 20] }, { times_ms: [2, 3], values: [7, 8] }])).toEqual({ times: [1, 2, 3], columns: [[10, 20, null], [null, 7, 8]] });
+  });
+
+  test('a table shows the first and the last row', () => {
+    const rows = rowsOf(Array.from({ length: 1000 }, (_, i) => i), 60);
+    expect([rows.length, rows[0], rows[59]]).toEqual([60, 0, 999]);
+  });
+
+  test('the summary says now, least, most and what happened', () => {
+    const text = summary('CPU', [{ label: 'a', values: [1, null, 3, 2], token: '--x' }], String, [{ from: 0, to: 1, state: 'bad', words: 'spike' }], []);
+    expect(text).toBe('CPU. a: now 2, between 1 and 3. anomaly: spike.');
+  });
+});
+
+test('before and after become the fewest changed lines', () => {
+  expect(changes('a\nb\nc', 'a\nx\nc').map((c) => `${c.kind} ${c.text}`)).toEqual(['same a', 'before b', 'after x', 'same c']);
+  expect(changes('', 'a').filter((c) => c.kind === 'after')).toHaveLength(1);
+});
+
+describe('a manual proposal', () => {
+  const form: Form = { target: ' service:shop/orders ', kind: 'reactive', risk: 'medium', actuator: 'process', action: 'scale', arguments: 'replicas=3\nnote=a=b', argv: '', success: '', verify: '120', reason: 'slow' };
+
+  test('is read from the form', () => {
+    expect(faultsOf(form)).toEqual({});
+    expect(draftOf(form)).toMatchObject({ target: 'service:shop/orders', steps: [{ action: 'scale', arguments: { replicas: '3', note: 'a=b' } }], success: [], verify_within_s: 120 });
+  });
+
+  test.each([
+    [{ target: 'orders' }, 'target'],
+    [{ action: ' ' }, 'action'],
+    [{ arguments: 'replicas' }, 'arguments'],
+    [{ actuator: 'command' }, 'argv'],
+    [{ verify: '0' }, 'verify'],
+    [{ reason: '' }, 'reason'],
+  ])('with %o it names the field %s', (change, field) => {
+    expect(Object.keys(faultsOf({ ...form, ...change }))).toEqual([field]);
+  });
+});
+
+describe('the editor', () => {
+  test.each(['name: x # why', '  - action: "re#start"', 'steps:', '', '# all', 'when: a > 0.5 && b == "x"', 'cooldown: 10m'])('loses nothing of %s', (line) => {
+    expect(pieces(line).map((p) => p.text).join('')).toBe(line);
+  });
+
+  test('knows keys, numbers and comments', () => {
+    expect(pieces('cooldown: 10m # least').map((p) => p.kind)).toEqual(['key', 'plain', 'number', 'comment']);
+    expect(pieces('a: "x # y"').some((p) => p.kind === 'comment')).toBe(false);
+  });
+});
+
+test('search finds words in any order and prefers beginnings', () => {
+  expect(match('orders shop', 'service:shop/orders')).toBeGreaterThan(0);
+  expect(match('ord', 'orders')).toBeGreaterThan(match('ord', 'recorder'));
+  expect(match('zebra', 'service:shop/orders')).toBe(0);
+});
+
+test('a CSV keeps quotes and breaks formulas', () => {
+  const answer: QueryAnswer = { columns: [{ name: 'a', data_type: 'Utf8' }, { name: 'b', data_type: 'Float64' }], rows: [['say "hi", you', -1], ['=SUM(A1)', null]], truncated: false, elapsed_ms: 1 };
+  expect(asCsv(answer)).toBe('a,b\r\n"say ""hi"", you",-1\r\n\'=SUM(A1),\r\n');
+});
+
+test('preferences survive nonsense', () => {
+  expect(read('{"theme":"dark","keys":"off"}')).toEqual({ theme: 'dark', keys: 'off' });
+  for (const text of [null, 'x', '3', '{"theme":"pink"}']) expect(read(text)).toEqual({ theme: 'system', keys: 'on' });
+});
