@@ -25,7 +25,7 @@ pub enum TimeFormat {
 /// A time format that is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is no time format: use auto, rfc3339, epoch, epoch_s, epoch_ms, epoch_us, epoch_ns or a pattern such as %Y-%m-%d %H:%M:%S"
+    "`{text}` is no time format: use auto, rfc3339, epoch, s, ms, us, ns or a pattern such as %Y-%m-%d %H:%M:%S"
 )]
 pub struct InvalidTimeFormat {
     /// What was given.
@@ -40,16 +40,17 @@ impl InvalidTimeFormat {
 }
 
 impl TimeFormat {
-    /// Reads the value of `--time-format`.
+    /// Reads the value of `--time-format`: `auto`, `rfc3339`, `epoch` (unit told from the size), `s`, `ms`, `us`, `ns`,
+    /// or a pattern with `%`.
     pub fn parse(text: &str) -> Result<Self, InvalidTimeFormat> {
         match text {
             "auto" => Ok(Self::Any),
             "rfc3339" => Ok(Self::Rfc3339),
             "epoch" => Ok(Self::Epoch(Epoch::Guess)),
-            "epoch_s" => Ok(Self::Epoch(Epoch::Seconds)),
-            "epoch_ms" => Ok(Self::Epoch(Epoch::Millis)),
-            "epoch_us" => Ok(Self::Epoch(Epoch::Micros)),
-            "epoch_ns" => Ok(Self::Epoch(Epoch::Nanos)),
+            "s" => Ok(Self::Epoch(Epoch::Seconds)),
+            "ms" => Ok(Self::Epoch(Epoch::Millis)),
+            "us" => Ok(Self::Epoch(Epoch::Micros)),
+            "ns" => Ok(Self::Epoch(Epoch::Nanos)),
             pattern if pattern.contains('%') => Ok(Self::Pattern(pattern.to_owned())),
             other => Err(InvalidTimeFormat { text: other.chars().take(80).collect() }),
         }
@@ -151,7 +152,7 @@ mod tests {
             ("auto", "", None),
             ("rfc3339", "2024-01-31T08:30:00+01:00", Some("2024-01-31T07:30:00.000000Z")),
             ("rfc3339", "1700000000", None),
-            ("epoch_ms", "5", Some("1970-01-01T00:00:00.005000Z")),
+            ("ms", "5", Some("1970-01-01T00:00:00.005000Z")),
             ("%d.%m.%Y %H:%M", "31.01.2024 08:30", Some("2024-01-31T08:30:00.000000Z")),
             ("%m/%d/%Y", "01/31/2024", Some("2024-01-31T00:00:00.000000Z")),
             ("%Y-%m-%d %H:%M:%S %z", "2024-01-31 08:30:00 +0100", Some("2024-01-31T07:30:00.000000Z")),

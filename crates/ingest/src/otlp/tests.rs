@@ -69,7 +69,7 @@ fn each_kind_of_sum_has_its_kind_of_metric() {
             proto::Sum { data_points: vec![number(3.0)], aggregation_temporality: temporality, is_monotonic };
         let decoded = admitted(|a| metrics(request("m", Data::Sum(sum)), a));
         assert_eq!(decoded.batch.series.first().map(|s| s.kind), kind, "{temporality} {is_monotonic}");
-        assert_eq!(decoded.rejected_count.get(&RejectReason::Missing).is_some(), kind.is_none());
+        assert_eq!(decoded.rejected_count.contains_key(&RejectReason::Missing), kind.is_none());
     }
 }
 

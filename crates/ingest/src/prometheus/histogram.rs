@@ -66,7 +66,7 @@ impl Partial<'_> {
     }
 
     fn whole_number(&self, value: f64) -> Result<u64, Refusal> {
-        if value >= 0.0 && value < 1.8e19 {
+        if (0.0..1.8e19).contains(&value) {
             return Ok(value as u64);
         }
         Err(malformed(format!("histogram `{}` counts {value} values", self.name)))
