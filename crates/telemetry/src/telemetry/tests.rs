@@ -1,0 +1,293 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use echobase_types::ErrorKind;
+use serde_json::json;
+
+use super::*;
+use crate::testing::{Bench, Fault, START, ask, at, batch, kill, points, resource, tenant};
+use crate::{file, maintain};
+
+const COUNT: &str = "SELECT count(*), sum(value) FROM metric_points";
+
+/// How a telemetry ends before the next one opens its folder.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Killed,
+    Closed,
+}
+
+#[tokio::test]
+async fn every_row_is_seen_exactly_once_whatever_crashes_between_log_and_files() {
+    let all = tenant("default");
+    for end in [End::Killed, End::Closed] {
+        let bench = Bench::new();
+        let mut sum = 0.0;
+        for round in 0..4_u32 {
+            let telemetry = bench.open().await;
+            let value = f64::from(10_u32.pow(round));
+            // One batch in a file, one in memory and log only; series known from before are not described again.
+            telemetry.append(&all, points("a", 1, i64::from(round) * 10, &[value])).await.unwrap();
+            telemetry.flush().await.unwrap();
+            telemetry.append(&all, points("a", 1, i64::from(round) * 10 + 5, &[value])).await.unwrap();
+            sum += 2.0 * value;
+            let seen = ask(&telemetry, &all, COUNT).await;
+            assert_eq!(seen, [[json!(2 * (round + 1)), json!(sum)]], "{end:?}, round {round}");
+            match end {
+                End::Killed => kill(telemetry),
+                End::Closed => telemetry.close().await.unwrap(),
+            }
+        }
+        let telemetry = bench.open().await;
+        assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(8), json!(sum)]]);
+        let joined =
+            ask(&telemetry, &all, "SELECT count(*) FROM metrics WHERE resource_id = 'service:a'").await;
+        assert_eq!(joined, [[json!(8)]], "series are known after a restart");
+    }
+}
+
+#[tokio::test]
+async fn files_written_but_not_committed_are_removed_and_their_rows_come_from_the_log() {
+    let (bench, all) = (Bench::new(), tenant("default"));
+    let telemetry = bench.open().await;
+    telemetry.append(&all, batch(1)).await.unwrap();
+    let before = ask(&telemetry, &all, COUNT).await;
+    let (_, parts) = maintain::take(&mut telemetry.inner.shared.write()).unwrap();
+    maintain::write(bench.dir.path(), parts).unwrap();
+    assert!(!file::list(bench.dir.path()).unwrap().is_empty());
+    kill(telemetry);
+    let telemetry = bench.open().await;
+    assert_eq!(file::list(bench.dir.path()).unwrap(), Vec::<PathBuf>::new());
+    assert_eq!(ask(&telemetry, &all, COUNT).await, before);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_refused_loses_nothing_and_one_whose_answer_is_lost_doubles_nothing() {
+    for fault in [Fault::Refused, Fault::AnswerLost] {
+        for killed in [true, false] {
+            let (bench, all) = (Bench::new(), tenant("default"));
+            let telemetry = bench.open().await;
+            telemetry.append(&all, points("a", 1, 0, &[1.0, 2.0])).await.unwrap();
+            bench.catalog.fail_next(fault);
+            let flushed = telemetry.flush().await;
+            assert_eq!(flushed.is_ok(), fault == Fault::AnswerLost, "{flushed:?}");
+            telemetry.append(&all, points("a", 1, 9, &[4.0])).await.unwrap();
+            let expected = [[json!(3), json!(7.0)]];
+            assert_eq!(ask(&telemetry, &all, COUNT).await, expected, "{fault:?}");
+            let telemetry = if killed {
+                kill(telemetry);
+                bench.open().await
+            } else {
+                telemetry
+            };
+            telemetry.flush().await.unwrap();
+            assert_eq!(ask(&telemetry, &all, COUNT).await, expected, "{fault:?} {killed}");
+            assert_eq!(telemetry.stats().memory_bytes, 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn log_segments_that_a_crash_left_behind_a_commit_are_not_read_twice() {
+    let (bench, all) = (Bench::new(), tenant("default"));
+    let telemetry = bench.open().await;
+    telemetry.append(&all, points("a", 1, 0, &[1.0, 2.0])).await.unwrap();
+    let log = bench.dir.path().join(LOG_FOLDER);
+    let copies: Vec<_> = recovery::segments(&log).unwrap();
+    let kept: Vec<_> = copies.iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+    telemetry.flush().await.unwrap();
+    telemetry.close().await.unwrap();
+    for (path, bytes) in kept {
+        fs::write(path, bytes).unwrap(); // as if the crash came before they were removed
+    }
+    let telemetry = bench.open().await;
+    assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(2), json!(3.0)]]);
+    telemetry.append(&all, points("a", 1, 5, &[4.0])).await.unwrap();
+    kill(telemetry);
+    let telemetry = bench.open().await;
+    assert_eq!(
+        ask(&telemetry, &all, COUNT).await,
+        [[json!(3), json!(7.0)]],
+        "numbers go on after the old ones"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_log_starts_all_the_same_and_says_what_it_lost() {
+    let (bench, all) = (Bench::new(), tenant("default"));
+    let telemetry = bench.open().await;
+    for n in 0..3 {
+        telemetry.append(&all, points("a", 1, n, &[1.0])).await.unwrap();
+    }
+    let log = bench.dir.path().join(LOG_FOLDER);
+    let path = recovery::segments(&log).unwrap().remove(0);
+    kill(telemetry);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    bytes.extend_from_slice(b"EBTF\x01 and then the power went");
+    fs::write(&path, bytes).unwrap();
+    let telemetry = bench.open().await;
+    let stats = telemetry.stats();
+    assert_eq!((stats.quarantined_frames, stats.torn_bytes), (1, 30));
+    assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(2), json!(2.0)]]);
+}
+
+#[tokio::test]
+async fn replay_of_a_long_log_flushes_on_the_way() {
+    let (mut bench, all) = (Bench::new(), tenant("default"));
+    let telemetry = bench.open().await;
+    for n in 0..20 {
+        telemetry.append(&all, points("a", 1, n * 100, &[1.0; 100])).await.unwrap();
+    }
+    kill(telemetry);
+    bench.config.flush_bytes = 10_000;
+    let telemetry = bench.open().await;
+    assert!(telemetry.stats().memory_bytes < 10_000 && telemetry.stats().flushes >= 4);
+    assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(2_000), json!(2_000.0)]]);
+    kill(telemetry);
+    let telemetry = bench.open().await;
+    assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(2_000), json!(2_000.0)]]);
+}
+
+#[tokio::test]
+async fn small_files_are_merged_and_those_in_use_stay_until_their_reader_is_done() {
+    let (bench, all) = (Bench::new(), tenant("default"));
+    let telemetry = bench.open().await;
+    for seed in 0..4 {
+        telemetry.append(&all, batch(seed)).await.unwrap();
+        telemetry.append_assessments(&all, crate::testing::assessments(seed)).await.unwrap();
+        telemetry.flush().await.unwrap();
+    }
+    let count = "SELECT (SELECT count(*) FROM metric_points), (SELECT count(*) FROM logs), \
+                 (SELECT count(*) FROM spans), (SELECT count(*) FROM histograms), \
+                 (SELECT count(*) FROM assessments), (SELECT count(*) FROM series), (SELECT count(*) FROM metrics)";
+    let (before, files) = (ask(&telemetry, &all, count).await, telemetry.stats().files);
+    let held = telemetry.inner.shared.snapshot(&all, Table::Logs).unwrap();
+    let mut merged = 0;
+    for minute in 0..4 {
+        let now = at(START) + Duration::from_secs(2 * 86_400 + minute * 61);
+        merged += telemetry.maintain(now).await.unwrap().merged_files;
+    }
+    assert!(merged > 0 && telemetry.stats().files < files / 2, "{:?}", telemetry.stats());
+    assert!(held.files.iter().all(|f| f.path.exists()), "a reader holds them");
+    let (paths, names): (Vec<_>, Vec<_>) =
+        held.files.iter().map(|f| (f.path.clone(), f.file.path.clone())).unzip();
+    drop(held);
+    assert!(paths.iter().all(|p| !p.exists()));
+    assert_eq!(ask(&telemetry, &all, count).await, before);
+    assert!(file::list(bench.dir.path()).unwrap().iter().all(|p| !names.contains(p)));
+    kill(telemetry);
+    assert_eq!(ask(&bench.open().await, &all, count).await, before);
+}
+
+#[tokio::test]
+async fn retention_drops_days_that_are_over_for_long_enough_and_no_others() {
+    let (bench, all) = (Bench::new(), tenant("default"));
+    let telemetry = bench.open().await;
+    telemetry.append(&all, points("a", 1, 0, &[1.0])).await.unwrap();
+    telemetry.append(&all, points("a", 1, 86_400, &[1.0])).await.unwrap();
+    telemetry.flush().await.unwrap();
+    let days = |n: u64| at(START) + Duration::from_secs(n * 86_400);
+    assert_eq!(telemetry.maintain(days(30)).await.unwrap().expired_files, 0);
+    assert_eq!(telemetry.maintain(days(31)).await.unwrap().expired_files, 1);
+    assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(1), json!(1.0)]]);
+    assert_eq!(telemetry.series_count(&all), 1);
+    assert_eq!(telemetry.maintain(days(36)).await.unwrap().expired_files, 1);
+    assert_eq!((telemetry.series_count(&all), telemetry.resources(&all).len()), (0, 0));
+    assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(0), json!(null)]]);
+}
+
+#[tokio::test]
+async fn flushes_come_when_rows_are_many_or_old() {
+    let (mut bench, all) = (Bench::new(), tenant("default"));
+    bench.config.flush_bytes = 2_400;
+    let telemetry = bench.open().await;
+    let now = at(START);
+    telemetry.append(&all, points("a", 1, 0, &[1.0; 10])).await.unwrap();
+    assert_eq!(telemetry.maintain(now).await.unwrap().flushed_files, 0);
+    telemetry.append(&all, points("a", 1, 20, &[1.0; 100])).await.unwrap();
+    assert!(telemetry.maintain(now).await.unwrap().flushed_files > 0);
+    telemetry.append(&all, points("a", 1, 500, &[1.0])).await.unwrap();
+    assert_eq!(telemetry.maintain(now + Duration::from_secs(299)).await.unwrap().flushed_files, 0);
+    assert_eq!(telemetry.maintain(now + Duration::from_secs(300)).await.unwrap().flushed_files, 1);
+}
+
+#[tokio::test]
+async fn a_failed_flush_is_tried_again_after_a_pause_and_full_memory_refuses_until_then() {
+    let (mut bench, all) = (Bench::new(), tenant("default"));
+    (bench.config.flush_bytes, bench.config.memory_bytes) = (1, 2_400);
+    let telemetry = bench.open().await;
+    telemetry.append(&all, points("a", 1, 0, &[1.0; 100])).await.unwrap();
+    let refused = telemetry.append(&all, points("a", 1, 500, &[1.0])).await.unwrap_err();
+    assert!(matches!(refused, TelemetryError::MemoryFull { .. }));
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    bench.catalog.fail_next(Fault::Refused);
+    assert!(telemetry.maintain(at(START)).await.is_err());
+    assert_eq!(telemetry.stats().maintenance_failures, 1);
+    let soon = at(START) + Duration::from_secs(4);
+    assert_eq!(telemetry.maintain(soon).await.unwrap(), crate::Maintained::default());
+    telemetry.maintain(soon + Duration::from_secs(2)).await.unwrap();
+    telemetry.append(&all, points("a", 1, 500, &[1.0])).await.unwrap();
+    assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(101), json!(101.0)]]);
+}
+
+#[tokio::test]
+async fn run_flushes_on_shutdown_and_refuses_afterwards() {
+    let (bench, all) = (Bench::new(), tenant("default"));
+    let telemetry = bench.open().await;
+    telemetry.append(&all, points("a", 1, 0, &[1.0])).await.unwrap();
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    telemetry.clone().run(shutdown).await;
+    let stats = telemetry.stats();
+    assert_eq!((stats.memory_bytes, stats.log_bytes, stats.files), (0, 0, 3), "points, series, resources");
+    let late = telemetry.append(&all, points("a", 1, 1, &[1.0])).await.unwrap_err();
+    assert!(matches!(late, TelemetryError::ShuttingDown));
+}
+
+#[tokio::test]
+async fn batches_that_are_malformed_or_too_large_are_refused_whole() {
+    let (mut bench, all) = (Bench::new(), tenant("default"));
+    bench.config.max_batch_bytes = 2_000;
+    let telemetry = bench.open().await;
+    let mut malformed = points("a", 1, 0, &[1.0]);
+    malformed.points[0].series = 7;
+    assert_eq!(telemetry.append(&all, malformed).await.unwrap_err().kind(), ErrorKind::Internal);
+    let large = telemetry.append(&all, points("a", 1, 0, &[1.0; 1_000])).await.unwrap_err();
+    assert_eq!(large.kind(), ErrorKind::TooLarge);
+    assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(0), json!(null)]]);
+}
+
+#[tokio::test]
+async fn resources_and_series_are_listed_with_when_they_were_last_seen() {
+    let (bench, all) = (Bench::new(), tenant("default"));
+    let telemetry = bench.open().await;
+    telemetry.append(&all, points("a", 1, 0, &[1.0, 2.0])).await.unwrap();
+    telemetry.append(&all, points("a", 1, 60, &[1.0])).await.unwrap();
+    let mut renamed = points("a", 1, 61, &[1.0]);
+    renamed.resources[0].name = "A".to_owned();
+    telemetry.append(&all, renamed).await.unwrap();
+    for restart in [false, true] {
+        let telemetry = if restart {
+            telemetry.close().await.unwrap();
+            bench.open().await
+        } else {
+            telemetry.clone()
+        };
+        assert_eq!(telemetry.tenants(), [all.clone()]);
+        let seen = telemetry.resources(&all);
+        assert_eq!((seen.len(), seen[0].resource.name.as_str()), (1, "A"));
+        assert_eq!((seen[0].first_seen, seen[0].last_seen), (at(START), at(START + 61_000_000)));
+        let series = telemetry.series_of(&all, &resource("a").id);
+        assert_eq!(
+            (series.len(), series[0].metric.as_str(), series[0].last_seen),
+            (1, "load", seen[0].last_seen)
+        );
+        assert!(telemetry.knows_series(&all, SeriesId(1)) && !telemetry.knows_series(&all, SeriesId(2)));
+        assert!(!telemetry.knows_series(&tenant("other"), SeriesId(1)));
+    }
+}
