@@ -34,12 +34,12 @@ pub enum NodeError {
     /// The arguments cannot be used.
     #[error(transparent)]
     Arguments(#[from] InvalidArguments),
-    /// None of the addresses is free.
-    #[error("listen on one of {addresses:?}")]
+    /// The address is not to be had.
+    #[error("listen on {address}")]
     Listen {
-        /// The addresses tried.
-        addresses: Vec<SocketAddr>,
-        /// Why the last was not to be had.
+        /// Which.
+        address: SocketAddr,
+        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -90,10 +90,12 @@ pub async fn main(arguments: &[String], clock: Clock) -> Result<(), NodeError> {
 
 /// Runs the process until told to stop.
 pub async fn run(config: NodeConfig, clock: Clock, shutdown: CancellationToken) -> Result<(), NodeError> {
-    let (listener, instance) = listen(&config.listen).await?;
+    let address = config.listen;
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| NodeError::Listen { address, source })?;
     let endpoint = config.telemetry.clone();
-    let node = Arc::new(Node::new(config, instance, clock));
-    info!(role = %node.role, instance, "plant process listens");
+    let node = Arc::new(Node::new(config, clock));
+    info!(role = %node.role, %address, "plant process listens");
     let stop = shutdown.child_token();
     let exporter = Exporter {
         client: node.client.clone(),
@@ -128,19 +130,6 @@ pub async fn run(config: NodeConfig, clock: Clock, shutdown: CancellationToken) 
         tasks.abort_all();
     }
     outcome
-}
-
-/// The first free address; its place in the list, from 1, is the number of the instance. So all instances of a role
-/// can be started with the same arguments.
-async fn listen(addresses: &[SocketAddr]) -> Result<(TcpListener, usize), NodeError> {
-    let mut failed = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
-    for (at, address) in addresses.iter().enumerate() {
-        match TcpListener::bind(address).await {
-            Ok(listener) => return Ok((listener, at + 1)),
-            Err(error) => failed = error,
-        }
-    }
-    Err(NodeError::Listen { addresses: addresses.to_vec(), source: failed })
 }
 
 /// Lets a leak grow, dies at the memory limit, and ends with the process that started this one.

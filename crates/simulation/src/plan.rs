@@ -89,7 +89,7 @@ fn plan(seed: u64, form: Form) -> Plan {
     Plan {
         seed,
         form,
-        warm_up: Duration::from_secs_f64(35.0 * scale.sqrt()),
+        warm_up: Duration::from_secs_f64(28.0 * scale.sqrt()),
         quiet: Duration::from_secs_f64(20.0 * scale),
         injections,
         recovery: Duration::from_secs_f64(6.0 * scale),

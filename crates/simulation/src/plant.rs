@@ -125,7 +125,7 @@ pub const PROCESSOR_COST: Duration = Duration::from_millis(1);
 pub const MEMORY_LIMIT: u64 = 256 << 20;
 
 /// Processes of one role at most.
-pub const MAX_INSTANCES: usize = 3;
+pub const MAX_INSTANCES: u16 = 3;
 
 #[cfg(test)]
 mod tests {

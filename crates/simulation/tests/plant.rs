@@ -75,7 +75,8 @@ impl Plant {
             let called = |upstream: &Role| addresses.iter().find(|(r, _)| r == upstream).unwrap().1;
             let config = NodeConfig {
                 role,
-                listen: vec![address],
+                instance: 0,
+                listen: address,
                 telemetry: telemetry.clone(),
                 upstreams: role.upstreams().iter().map(|r| (*r, vec![called(r)])).collect(),
                 seed: 7,

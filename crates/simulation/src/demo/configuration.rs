@@ -18,8 +18,8 @@ pub(super) const PLAYBOOKS: [&str; 5] = [
     include_str!("../../../../fixtures/playbooks/demo/scale-up-on-cpu-saturation.yaml"),
 ];
 
-/// What the demo changes from the defaults: a cycle of one second, cool-downs of seconds, and the plant as processes
-/// that the server supervises.
+/// What the demo changes from the defaults: a cycle of one second, limits that let five interventions through in three
+/// minutes without a person, and the plant as processes that the server supervises.
 const PREAMBLE: &str = "\
 [host]
 enabled = false
@@ -31,17 +31,27 @@ every = \"1s\"
 warmup_points = 20
 span_interval = \"2s\"
 
+[oncall]
+hold = \"4s\"
+exhaustion_within = \"2m\"
+
 [controller]
-min_cooldown = \"5s\"
+cooldown_floor = \"5s\"
+tenant_per_hour = 200
+global_per_hour = 200
+storm_threshold = 100
+autonomy_successes = 0
 ";
 
 /// The whole file.
 pub(super) fn text(config: &DemoConfig, addresses: &Addresses) -> String {
     let mut text = PREAMBLE.to_owned();
     for role in Role::ALL {
+        let Some(&first) = addresses.of(role).first() else { continue };
         let node = NodeConfig {
             role,
-            listen: addresses.of(role).to_vec(),
+            instance: 0,
+            listen: first,
             telemetry: format!("http://{}", addresses.telemetry),
             upstreams: role
                 .upstreams()
@@ -53,19 +63,61 @@ pub(super) fn text(config: &DemoConfig, addresses: &Addresses) -> String {
         };
         let command: Vec<String> = [config.binary.display().to_string(), "plant-node".to_owned()]
             .into_iter()
-            .chain(node.to_arguments())
+            .chain(of_any_instance(node.to_arguments()))
             .collect();
-        let ready =
-            addresses.of(role).first().map(|address| format!("http://{address}/health")).unwrap_or_default();
         // A list of JSON texts is a list of TOML texts. Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\n[[controller.processes]]\nname = {}\nresource = {}\ncommand = {}\nready_url = {}\nmax_instances = {MAX_INSTANCES}\n",
+            "
+[[controller.processes]]
+name = {}
+resource = {}
+command = {}
+base_port = {}
+max_instances = {MAX_INSTANCES}
+readiness = {{ kind = \"http\", address = \"127.0.0.1:{{port}}\", path = \"/health\" }}
+stop_timeout = \"4s\"
+",
             json!(role.as_str()),
             json!(role.resource_id()),
             json!(command),
-            json!(ready),
+            first.port(),
         );
     }
     text
+}
+
+/// The arguments with the marks that the process actuator fills in for each instance.
+fn of_any_instance(arguments: Vec<String>) -> Vec<String> {
+    let mut previous = String::new();
+    let filled = arguments.into_iter().map(|argument| {
+        let name = std::mem::replace(&mut previous, argument.clone());
+        match name.as_str() {
+            "--instance" => "{instance}".to_owned(),
+            "--listen" => "127.0.0.1:{port}".to_owned(),
+            _ => argument,
+        }
+    });
+    filled.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan;
+
+    #[test]
+    fn every_part_of_the_plant_is_a_process_with_marks_for_its_instances() {
+        let addresses = Addresses::reserve().unwrap();
+        let config = DemoConfig { binary: "/bin/echobase".into(), folder: "/x".into(), plan: plan::short(7) };
+        let text = text(&config, &addresses);
+        assert_eq!(text.matches("[[controller.processes]]").count(), Role::ALL.len());
+        for part in [
+            "\"--instance\",\"{instance}\"",
+            "\"--listen\",\"127.0.0.1:{port}\"",
+            "\"/bin/echobase\",\"plant-node\"",
+        ] {
+            assert_eq!(text.matches(part).count(), Role::ALL.len(), "{part} in:\n{text}");
+        }
+    }
 }

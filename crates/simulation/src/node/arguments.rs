@@ -9,8 +9,10 @@ use crate::plant::{MEMORY_LIMIT, Role};
 pub struct NodeConfig {
     /// Its part.
     pub role: Role,
-    /// Addresses of all instances of the role; it takes the first that is free.
-    pub listen: Vec<SocketAddr>,
+    /// Number of the instance, from 0.
+    pub instance: u32,
+    /// Where it listens.
+    pub listen: SocketAddr,
     /// Base URL of an OTLP/HTTP receiver.
     pub telemetry: String,
     /// Instances of the roles it calls.
@@ -27,9 +29,10 @@ pub struct NodeConfig {
 pub struct InvalidArguments(String);
 
 impl NodeConfig {
-    /// Reads `--role R --listen A,B --telemetry URL [--upstream R=A,B]… [--seed N] [--memory-limit BYTES]`.
+    /// Reads `--role R --listen ADDRESS --telemetry URL [--instance N] [--upstream R=A,B]… [--seed N]
+    /// [--memory-limit BYTES]`.
     pub fn parse(arguments: &[String]) -> Result<Self, InvalidArguments> {
-        let (mut role, mut listen, mut telemetry) = (None, Vec::new(), None);
+        let (mut role, mut listen, mut telemetry, mut instance) = (None, None, None, 0);
         let (mut upstreams, mut seed, mut memory_limit) = (Vec::new(), 0, MEMORY_LIMIT);
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
@@ -37,7 +40,8 @@ impl NodeConfig {
             let invalid = || InvalidArguments(format!("`{value}` is no value for `{name}`"));
             match name.as_str() {
                 "--role" => role = Some(Role::parse(value).ok_or_else(invalid)?),
-                "--listen" => listen = addresses(value).ok_or_else(invalid)?,
+                "--instance" => instance = value.parse().map_err(|_| invalid())?,
+                "--listen" => listen = Some(value.parse().map_err(|_| invalid())?),
                 "--telemetry" => telemetry = Some(value.trim_end_matches('/').to_owned()),
                 "--upstream" => {
                     let (upstream, instances) = value.split_once('=').ok_or_else(invalid)?;
@@ -51,23 +55,22 @@ impl NodeConfig {
         }
         let missing = |name: &str| InvalidArguments(format!("`{name}` is missing"));
         let role = role.ok_or_else(|| missing("--role"))?;
-        if listen.is_empty() {
-            return Err(missing("--listen"));
-        }
+        let listen = listen.ok_or_else(|| missing("--listen"))?;
         for called in role.upstreams() {
             if !upstreams.iter().any(|(upstream, _)| upstream == called) {
                 return Err(missing(&format!("--upstream {called}=…")));
             }
         }
         let telemetry = telemetry.ok_or_else(|| missing("--telemetry"))?;
-        Ok(Self { role, listen, telemetry, upstreams, seed, memory_limit })
+        Ok(Self { role, instance, listen, telemetry, upstreams, seed, memory_limit })
     }
 
     /// The same as arguments.
     pub fn to_arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--role".to_owned(), self.role.to_string()];
         let mut push = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
-        push("--listen", joined(&self.listen));
+        push("--instance", self.instance.to_string());
+        push("--listen", self.listen.to_string());
         push("--telemetry", self.telemetry.clone());
         for (role, instances) in &self.upstreams {
             push("--upstream", format!("{role}={}", joined(instances)));
@@ -98,9 +101,13 @@ mod tests {
     fn arguments_read_back() {
         let config = NodeConfig {
             role: Role::Orders,
-            listen: vec!["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()],
+            instance: 2,
+            listen: "127.0.0.1:1".parse().unwrap(),
             telemetry: "http://127.0.0.1:4318".to_owned(),
-            upstreams: vec![(Role::Stock, vec!["127.0.0.1:3".parse().unwrap()])],
+            upstreams: vec![(
+                Role::Stock,
+                vec!["127.0.0.1:3".parse().unwrap(), "127.0.0.1:4".parse().unwrap()],
+            )],
             seed: 7,
             memory_limit: 1 << 20,
         };

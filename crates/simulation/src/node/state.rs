@@ -46,7 +46,7 @@ const CHUNK: usize = 1 << 20;
 /// The process.
 pub(super) struct Node {
     pub(super) role: Role,
-    instance: usize,
+    instance: u32,
     memory_limit: u64,
     pub(super) clock: Clock,
     pub(super) client: reqwest::Client,
@@ -74,10 +74,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Node {
-    pub(super) fn new(config: NodeConfig, instance: usize, clock: Clock) -> Self {
+    pub(super) fn new(config: NodeConfig, clock: Clock) -> Self {
         let client = reqwest::Client::new();
         // Two instances of a role, and two roles, must not draw the same numbers.
-        let seed = config.seed.wrapping_mul(1_000_003) ^ ((config.role as u64) << 8) ^ instance as u64;
+        let seed =
+            config.seed.wrapping_mul(1_000_003) ^ ((config.role as u64) << 8) ^ u64::from(config.instance);
         let upstreams = config
             .upstreams
             .into_iter()
@@ -85,7 +86,7 @@ impl Node {
             .collect();
         Self {
             role: config.role,
-            instance,
+            instance: config.instance,
             memory_limit: config.memory_limit,
             clock,
             client,
