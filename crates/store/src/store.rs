@@ -118,7 +118,7 @@ impl Store {
     }
 
     /// Whether the database answers, to reads and to the lock for writing.
-    pub async fn ping(&self) -> Result<(), StoreError> {
+    pub async fn check(&self) -> Result<(), StoreError> {
         column::query_one(self.reader(), "SELECT 1 AS one", vec![])
             .await
             .map_err(failed("ask the database"))?;

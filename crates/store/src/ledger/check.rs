@@ -102,8 +102,9 @@ impl Walk {
 
 /// Checks the whole log.
 pub(super) async fn whole(ledger: &Ledger<'_>, tenant: &TenantId) -> Result<Report, StoreError> {
-    let end = recorded_end(ledger, tenant).await?;
+    // In this order: a checkpoint that is signed meanwhile must not look longer than the log.
     let mut checkpoints = ledger.checkpoints(tenant).await?.into_iter().peekable();
+    let end = recorded_end(ledger, tenant).await?;
     let mut walk = Walk::new(tenant, 0);
     let mut frontier = echobase_audit::Frontier::default();
     let mut findings = Vec::new();
@@ -145,6 +146,7 @@ pub(super) async fn whole(ledger: &Ledger<'_>, tenant: &TenantId) -> Result<Repo
 
 /// Checks the end of a log: the newest entries, and that they are what the log says its end is.
 pub(super) async fn tail(ledger: &Ledger<'_>, tenant: &TenantId) -> Result<Option<Finding>, StoreError> {
+    let checkpoint = ledger.newest_checkpoint(tenant).await?;
     let end = recorded_end(ledger, tenant).await?;
     let mut walk = Walk::new(tenant, end.size.saturating_sub(TAIL));
     for row in ledger.rows_from(tenant, walk.next, TAIL + 1).await? {
@@ -156,7 +158,7 @@ pub(super) async fn tail(ledger: &Ledger<'_>, tenant: &TenantId) -> Result<Optio
         let detail = format!("{} entries were recorded", end.size);
         return Ok(Some(finding("E_TRUNCATED", walk.next, detail)));
     }
-    if let Some(checkpoint) = ledger.newest_checkpoint(tenant).await?.filter(|c| c.size > end.size) {
+    if let Some(checkpoint) = checkpoint.filter(|c| c.size > end.size) {
         return Ok(Some(finding(
             "E_TRUNCATED",
             end.size,

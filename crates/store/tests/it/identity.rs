@@ -264,5 +264,5 @@ async fn memory_does_for_a_store_too() {
     let store = Store::open(Location::Memory, OpenMode::RefuseDamage, at(0)).await.unwrap();
     let ana = principal(&store, &tenant("a"), "ana", Role::Admin).await;
     assert_eq!(store.clone().principals().get(&tenant("a"), ana).await.unwrap().name, "ana");
-    store.ping().await.unwrap();
+    store.check().await.unwrap();
 }
