@@ -21,4 +21,4 @@ whenSignedOut(() => {
   if (at.name !== 'signin') void router.replace({ name: 'signin', query: { next: at.fullPath } });
 });
 
-void session.load().then(() => createApp(App).use(router).mount('#app'));
+createApp(App).use(router).mount('#app');

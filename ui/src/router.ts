@@ -1,5 +1,5 @@
 import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router';
-import { session } from '@/stores/session';
+import { load, session } from '@/stores/session';
 import { carried } from '@/stores/range';
 
 declare module 'vue-router' {
@@ -35,7 +35,9 @@ export const router = createRouter({
   scrollBehavior: (to, from, saved) => saved ?? (to.path === from.path ? undefined : { top: 0 }),
 });
 
-router.beforeEach((to, from) => {
+router.beforeEach(async (to, from) => {
+  // The sign-in page asks nobody who is signed in.
+  if (to.name !== 'signin' && session.status === 'unknown') await load();
   // The time range goes along, so that every address says which time it shows.
   const range = carried(from.query);
   if (to.meta.ranged && Object.keys(carried(to.query)).length === 0 && to.name !== undefined) {

@@ -24,7 +24,7 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
   };
   const beat = setInterval(() => {
     const at = Date.now();
-    for (const r of world.resources) r.score = Math.max(0, Math.min(1, r.score + (world.rnd() - 0.5) * 0.006));
+    for (const r of world.resources) r.score = Math.max(0, Math.min(1, r.score + (world.rnd() - 0.5) * 0.03));
     publish('assessments', world.resources.slice(0, 6).map((r) => world.assess(r, at)));
     publish('ledger', { ...world.ledger });
   }, 3000);
@@ -202,7 +202,7 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
       res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
       res.write(': hello\n\n');
       streams.add(res);
-      req.on('close', () => streams.delete(res));
+      res.on('close', () => streams.delete(res));
       return undefined;
     }
     if (req.method !== 'GET' && req.headers['x-csrf-token'] !== 'mock-csrf') return problem(403, 'Not allowed', 'the request lacks the right `X-CSRF-Token`');
