@@ -160,7 +160,7 @@ await step('freeze is announced everywhere', async () => {
   await axe(page, 'freeze');
   await page.screenshot({ path: `${out}/freeze-1280-dark.png` });
   await page.getByRole('dialog').getByRole('button', { name: 'Freeze' }).click();
-  await page.getByText('Everything is frozen: deploy', { exact: false }).waitFor();
+  await page.getByText('Everything is frozen: “deploy”', { exact: false }).waitFor();
 });
 await step('the editor shows faults with their lines while typing', async () => {
   await page.goto(`${mock.base}/playbooks/new`);
