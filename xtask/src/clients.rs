@@ -88,7 +88,10 @@ impl NodeExporter {
     }
 
     fn scrape_configuration(&self) -> String {
-        format!("[[scrape]]\njob = \"node\"\ntargets = [\"{}\"]\ninterval = \"1s\"\ntimeout = \"1s\"\n", self.address)
+        format!(
+            "[[scrape]]\njob = \"node\"\ntargets = [\"{}\"]\ninterval = \"1s\"\ntimeout = \"1s\"\n",
+            self.address
+        )
     }
 }
 

@@ -44,11 +44,11 @@ impl Said {
     /// Takes one line in: the line of JSON with the addresses, or one with the sign-in link.
     fn hear(&mut self, line: &str) {
         if let Ok(Value::Object(said)) = serde_json::from_str::<Value>(line) {
-            let address = |name: &str| said.get(name).and_then(Value::as_str).map(with_scheme);
-            if let (Some(http), Some(otlp_http), Some(otlp_grpc)) =
-                (address("http"), address("otlp_http"), address("otlp_grpc"))
+            let address = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
+            if let (Some(api), Some(otlp_http), Some(otlp_grpc)) =
+                (address("api"), address("otlp_http"), address("otlp_grpc"))
             {
-                self.addresses = Some([http, otlp_http, otlp_grpc]);
+                self.addresses = Some([api, otlp_http, otlp_grpc]);
             }
         }
         let link = line
@@ -58,10 +58,6 @@ impl Said {
             self.signin_link = Some(link.to_owned());
         }
     }
-}
-
-fn with_scheme(address: &str) -> String {
-    if address.contains("://") { address.to_owned() } else { format!("http://{address}") }
 }
 
 impl Daemon {
@@ -114,9 +110,9 @@ impl Daemon {
     fn listen(&mut self) -> Result<()> {
         let mut said = Said::default();
         loop {
-            if let (Some([http, otlp_http, otlp_grpc]), Some(link)) = (&said.addresses, &said.signin_link) {
+            if let (Some([api, otlp_http, otlp_grpc]), Some(link)) = (&said.addresses, &said.signin_link) {
                 (self.base, self.otlp_http, self.otlp_grpc) =
-                    (http.clone(), otlp_http.clone(), otlp_grpc.clone());
+                    (api.clone(), otlp_http.clone(), otlp_grpc.clone());
                 self.signin_link = link.clone();
                 return Ok(());
             }
@@ -147,20 +143,20 @@ mod tests {
         let mut said = Said::default();
         for line in [
             "starting",
-            "  Sign in once: http://127.0.0.1:7700/signin#token=abc  (15 minutes)",
-            r#"{"http":"127.0.0.1:1","otlp_http":"127.0.0.1:2","otlp_grpc":"http://127.0.0.1:3"}"#,
+            "  Sign in once: http://127.0.0.1:7700/signin?token=abc  (15 minutes)",
+            r#"{"api":"http://127.0.0.1:1","otlp_http":"http://127.0.0.1:2","otlp_grpc":"http://127.0.0.1:3","pid":4}"#,
         ] {
             said.hear(line);
         }
         let expected = ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"].map(str::to_owned);
         assert_eq!(said.addresses, Some(expected));
-        assert_eq!(said.signin_link.as_deref(), Some("http://127.0.0.1:7700/signin#token=abc"));
+        assert_eq!(said.signin_link.as_deref(), Some("http://127.0.0.1:7700/signin?token=abc"));
     }
 
     #[test]
     fn a_line_of_json_without_addresses_is_not_an_address_line() {
         let mut said = Said::default();
-        said.hear(r#"{"level":"info","http":1}"#);
+        said.hear(r#"{"level":"info","api":1}"#);
         assert_eq!(said, Said::default());
     }
 }

@@ -151,8 +151,7 @@ impl Server {
 /// The base URL in the line of JSON with the addresses.
 fn address(line: &str) -> Option<String> {
     let said: Value = serde_json::from_str(line).ok()?;
-    let http = said.get("http")?.as_str()?;
-    Some(if http.contains("://") { http.to_owned() } else { format!("http://{http}") })
+    said.get("api")?.as_str().map(str::to_owned)
 }
 
 /// The sign-in link in a line for people.
@@ -168,13 +167,18 @@ mod tests {
     #[test]
     fn the_address_line_is_told_from_others() {
         for (line, base) in [
-            (r#"{"http":"127.0.0.1:1","otlp_http":"127.0.0.1:2"}"#, Some("http://127.0.0.1:1")),
-            (r#"{"http":"https://127.0.0.1:1"}"#, Some("https://127.0.0.1:1")),
+            (
+                r#"{"api":"http://127.0.0.1:1","otlp_http":"http://127.0.0.1:2","pid":3}"#,
+                Some("http://127.0.0.1:1"),
+            ),
             (r#"{"level":"info"}"#, None),
-            ("listening on http://127.0.0.1:1", None),
+            ("Echobase is at http://127.0.0.1:1", None),
         ] {
             assert_eq!(address(line).as_deref(), base, "{line}");
         }
-        assert_eq!(link("Sign in: http://h/signin#t=1 once").as_deref(), Some("http://h/signin#t=1"));
+        assert_eq!(
+            link("Sign in once: http://h/signin?token=1 now").as_deref(),
+            Some("http://h/signin?token=1")
+        );
     }
 }
