@@ -34,6 +34,10 @@ let held: { topic: Topic; data: unknown }[] = [];
 let folded = 0;
 let source: EventSource | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
+let grace: ReturnType<typeof setTimeout> | undefined;
+let refusals = 0;
+/** A stream that comes back within this time was never away: the server ends each after some minutes. */
+const GRACE_MS = 5_000;
 
 function deliver(topic: Topic, data: unknown): void {
   for (const read of readers.get(topic) ?? []) read({ topic, data: data as never });
@@ -57,21 +61,25 @@ function receive(topic: Topic, text: string): void {
 /** One stream per tab. The browser resumes it by `Last-Event-ID`. */
 export function open(): void {
   if (source) return;
-  state.link = 'opening';
+  if (state.link === 'off') state.link = 'opening';
   source = new EventSource('/api/v1/live');
   source.onopen = () => {
+    clearTimeout(grace);
+    grace = undefined;
     state.link = 'open';
+    // A new stream knows nothing of what was missed by the refused one before it.
+    if (refusals > 0) deliver('lagged', 0);
+    refusals = 0;
   };
   source.onerror = () => {
-    state.link = 'lost';
-    // A refused stream is closed for good by the browser: try again, and load what was missed.
-    if (source?.readyState === EventSource.CLOSED) {
-      close();
+    grace ??= setTimeout(() => {
       state.link = 'lost';
-      retry = setTimeout(() => {
-        open();
-        deliver('lagged', 0);
-      }, 5000);
+    }, GRACE_MS);
+    // A refused stream is closed for good by the browser: try again, ever more slowly.
+    if (source?.readyState === EventSource.CLOSED) {
+      source = null;
+      refusals += 1;
+      retry = setTimeout(open, Math.min(60_000, 2_500 * 2 ** refusals));
     }
   };
   for (const topic of TOPICS) {
@@ -81,6 +89,9 @@ export function open(): void {
 
 export function close(): void {
   clearTimeout(retry);
+  clearTimeout(grace);
+  grace = undefined;
+  refusals = 0;
   source?.close();
   source = null;
   state.link = 'off';
