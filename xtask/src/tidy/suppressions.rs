@@ -1,6 +1,6 @@
 //! Lints that are switched off in code, counted per crate in a list that may only shrink.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::sizes::before_tests;
 use super::{Finding, Source};
@@ -44,8 +44,9 @@ pub fn shrunk(sources: &[Source], allowed: &str) -> String {
 
 /// `crate:lint` → how often it is switched off outside tests.
 fn counts(sources: &[Source]) -> BTreeMap<String, usize> {
+    let tests = test_modules(sources);
     let mut counts = BTreeMap::new();
-    for source in sources.iter().filter(|s| s.extension() == "rs") {
+    for source in sources.iter().filter(|s| s.extension() == "rs" && !tests.contains(&s.path)) {
         let Some(home) = home(&source.path) else { continue };
         for lint in switched_off(before_tests(&source.text)) {
             *counts.entry(format!("{home}:{lint}")).or_default() += 1;
@@ -65,11 +66,34 @@ fn home(path: &str) -> Option<&str> {
     }
 }
 
-/// The lints in `#[allow(…)]`, `#[expect(…)]` and their inner and conditional forms.
+/// Paths of modules in files of their own that stand below `#[cfg(test)]`.
+fn test_modules(sources: &[Source]) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    for source in sources.iter().filter(|s| s.extension() == "rs") {
+        let Some((folder, file)) = source.path.rsplit_once('/') else { continue };
+        let below = match file {
+            "lib.rs" | "main.rs" => folder.to_owned(),
+            _ => source.path.trim_end_matches(".rs").to_owned(),
+        };
+        for after in source.text.split("#[cfg(test)]").skip(1) {
+            let mut lines =
+                after.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let name = lines.next().and_then(|line| line.rsplit_once("mod ")?.1.strip_suffix(';'));
+            paths.extend(name.map(|name| format!("{below}/{name}.rs")));
+        }
+    }
+    paths
+}
+
+/// The lints in `#[allow(…)]`, `#[expect(…)]` and their inner forms, where they begin a line.
 fn switched_off(text: &str) -> Vec<String> {
     let mut lints = Vec::new();
     for opening in ["#[allow(", "#![allow(", "#[expect(", "#![expect("] {
         for (at, _) in text.match_indices(opening) {
+            let before = text.get(..at).unwrap_or_default();
+            if !before.rsplit('\n').next().unwrap_or_default().trim().is_empty() {
+                continue;
+            }
             let inside = text.get(at + opening.len()..).unwrap_or_default();
             let inside = inside.split([')', '"']).next().unwrap_or_default();
             let names = inside.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -136,6 +160,18 @@ mod tests {
         ] {
             assert_eq!(judge(&[source(path, text)], "").len(), found, "{path}");
         }
+    }
+
+    #[test]
+    fn a_test_module_in_a_file_of_its_own_is_a_test() {
+        let off = "#![allow(dead_code)]\n";
+        let sources = [
+            source("crates/store/src/lib.rs", "mod lease;\n#[cfg(test)]\nmod testing;\n"),
+            source("crates/store/src/testing.rs", off),
+            source("crates/store/src/lease.rs", "#[cfg(test)]\n#[path = \"x\"]\npub(crate) mod tests;\n"),
+            source("crates/store/src/lease/tests.rs", off),
+        ];
+        assert_eq!(judge(&sources, ""), Vec::new());
     }
 
     #[test]
