@@ -47,6 +47,7 @@ pub(crate) fn encode(rows: &Rows) -> Vec<u8> {
     w.count(rows.resources_seen.len());
     for r in &rows.resources_seen {
         w.text(r.id.as_str());
+        w.fixed(r.first as u64);
         w.fixed(r.last as u64);
     }
     w.count(rows.series.len());
@@ -61,6 +62,7 @@ pub(crate) fn encode(rows: &Rows) -> Vec<u8> {
     w.count(rows.series_seen.len());
     for s in &rows.series_seen {
         w.fixed(s.id);
+        w.fixed(s.first as u64);
         w.fixed(s.last as u64);
     }
     w.count(rows.point_time.len());
@@ -132,7 +134,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Rows, DecodeError> {
         rows.resources.push(ResourceRow { id, kind, name: r.text()?, attributes: r.text()? });
     }
     for _ in 0..r.count()? {
-        rows.resources_seen.push(Seen { id: r.resource()?, last: r.fixed()? as i64 });
+        rows.resources_seen.push(Seen {
+            id: r.resource()?,
+            first: r.fixed()? as i64,
+            last: r.fixed()? as i64,
+        });
     }
     for _ in 0..r.count()? {
         rows.series.push(SeriesRow {
@@ -145,7 +151,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Rows, DecodeError> {
         });
     }
     for _ in 0..r.count()? {
-        rows.series_seen.push(Seen { id: r.fixed()?, last: r.fixed()? as i64 });
+        rows.series_seen.push(Seen { id: r.fixed()?, first: r.fixed()? as i64, last: r.fixed()? as i64 });
     }
     let points = r.count()?;
     let mut before = 0;

@@ -114,19 +114,19 @@ impl Dictionary {
         for row in &rows.resources {
             self.learn_resource(row.clone(), None, None);
         }
-        for seen in rows.resources_seen.iter().filter(|s| s.last != i64::MIN) {
-            if let Some(entry) = self.resources.get_mut(&seen.id) {
-                entry.last_seen = entry.last_seen.max(seen.last);
-                entry.first_seen = entry.first_seen.min(seen.last);
+        for seen in &rows.resources_seen {
+            if let (Some((first, last)), Some(entry)) = (seen.times(), self.resources.get_mut(&seen.id)) {
+                entry.last_seen = entry.last_seen.max(last);
+                entry.first_seen = entry.first_seen.min(first);
             }
         }
         for row in &rows.series {
             self.learn_series(row.clone(), None);
         }
-        for seen in rows.series_seen.iter().filter(|s| s.last != i64::MIN) {
-            if let Some(at) = self.index.get(&seen.id) {
+        for seen in &rows.series_seen {
+            if let (Some((_, last)), Some(at)) = (seen.times(), self.index.get(&seen.id)) {
                 let entry = &mut self.series[*at as usize];
-                entry.last_seen = entry.last_seen.max(seen.last);
+                entry.last_seen = entry.last_seen.max(last);
             }
         }
     }

@@ -89,11 +89,14 @@ impl Telemetry {
 
     /// Writes a whole dictionary from memory.
     async fn rewrite(&self, group: &Group) -> Result<Vec<DataFile>, TelemetryError> {
-        let state = self.inner.shared.read();
-        let Some(tenant) = state.tenants.get(&group.tenant) else { return Ok(Vec::new()) };
         let failed = TelemetryError::columns("list series");
-        let (series, resources) = tenant.dictionary.whole().map_err(|e| failed(e.into()))?;
-        drop(state);
+        // The guard ends with this block: the task must be able to change its thread while it waits below.
+        let whole = {
+            let state = self.inner.shared.read();
+            state.tenants.get(&group.tenant).map(|tenant| tenant.dictionary.whole())
+        };
+        let Some(whole) = whole else { return Ok(Vec::new()) };
+        let (series, resources) = whole.map_err(|e| failed(e.into()))?;
         let batch = if group.table == Table::Series { series } else { resources };
         let (root, id, table) = (self.inner.root.clone(), group.tenant.clone(), group.table);
         let work = move || {

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use echobase_types::TenantId;
 use futures::StreamExt;
 use tokio::time::Instant;
@@ -29,6 +31,9 @@ use crate::{QueryConfig, Telemetry};
 
 /// Longest question in bytes.
 const MAX_SQL: usize = 64 << 10;
+/// Words and operators of a question: they make the depth of its tree, which planning walks on the stack.
+/// Literals and commas are not counted, so that long lists are fine.
+const MAX_PARTS: usize = 1_000;
 /// Bytes of an answer, as JSON values, after which rows are left out.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -110,11 +115,11 @@ impl Telemetry {
         let context = inner.engine.context(tenant, &inner.shared, limits.memory_bytes, &scanned)?;
         let (sql, left) = (sql.to_owned(), limit.saturating_sub(begin.elapsed()));
         let work = async move {
-            let _place = place;
-            tokio::time::timeout(left, answer(&context, &sql, limits.max_rows)).await
+            let _place = place; // held until the work has really ended: planning cannot be interrupted
+            answer(&context, &sql, limits.max_rows).await
         };
-        let done = inner.workers.run(work).await.map_err(|_| QueryError::Stopped)?;
-        let (columns, rows, truncated) = done.map_err(late)??;
+        let done = tokio::time::timeout(left, inner.workers.run(work)).await.map_err(late)?;
+        let (columns, rows, truncated) = done.map_err(|_| QueryError::Stopped)??;
         Ok(QueryResult {
             columns,
             rows,
@@ -127,11 +132,32 @@ impl Telemetry {
     }
 }
 
+/// Counts the words and operators of a question. What is no SQL counts as nothing: the parser refuses it.
+fn parts(sql: &str) -> usize {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
+    let flat = |token: &Token| {
+        matches!(
+            token,
+            Token::Whitespace(_)
+                | Token::Comma
+                | Token::LParen
+                | Token::RParen
+                | Token::Number(..)
+                | Token::SingleQuotedString(_)
+        )
+    };
+    tokens.iter().filter(|token| !flat(token)).count()
+}
+
 type Answer = (Vec<Column>, Vec<Vec<serde_json::Value>>, bool);
 
 async fn answer(context: &SessionContext, sql: &str, max_rows: usize) -> Result<Answer, QueryError> {
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let refused = |e| QueryError::of(e, context);
+    let refused = |e| QueryError::of(e, sql, context);
+    let parts = parts(sql);
+    if parts > MAX_PARTS {
+        return Err(QueryError::TooDeep { parts, limit: MAX_PARTS });
+    }
     let frame = context.sql_with_options(sql, options).await.map_err(refused)?;
     let schema = frame.schema().clone();
     let columns = schema

@@ -17,7 +17,7 @@ use crate::state::Snapshot;
 use crate::{AssessmentRow, Table, Telemetry, TelemetryError, attributes};
 
 /// Longest window read in one go, and the shortest that it is cut to.
-const LONGEST: i64 = 3_600_000_000;
+const LONGEST: i64 = 86_400_000_000;
 const SHORTEST: i64 = 10_000_000;
 /// About this many bytes of rows may be in one window.
 const WINDOW_BYTES: u64 = 64 << 20;
@@ -140,6 +140,9 @@ impl Replay {
             let mut read = Vec::new();
             for snapshot in self.windows.snapshots.clone() {
                 let table = snapshot.table;
+                if snapshot.rows_between(from, to) == 0 {
+                    continue;
+                }
                 let batches = self.telemetry.read(window(self.reader.clone(), snapshot, from, to)).await?;
                 read.push((table, batches));
             }

@@ -61,11 +61,24 @@ pub(crate) struct SeriesRow {
     pub(crate) attributes: String,
 }
 
-/// When something was last seen: `i64::MIN` if the batch mentions it without a row.
+/// The times of the earliest and the latest row about something; `first > last` if the batch mentions it
+/// without a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen<T> {
     pub(crate) id: T,
+    pub(crate) first: i64,
     pub(crate) last: i64,
+}
+
+impl<T> Seen<T> {
+    fn not(id: T) -> Self {
+        Self { id, first: i64::MAX, last: i64::MIN }
+    }
+
+    /// The times, if there is a row.
+    pub(crate) fn times(&self) -> Option<(i64, i64)> {
+        (self.first <= self.last).then_some((self.first, self.last))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -131,9 +144,8 @@ impl Rows {
         let texts: Vec<_> = batch.resources.iter().map(|r| attributes::to_json(&r.attributes)).collect();
         let known = recall(&batch.resources, &texts, &batch.series);
         let mut resources_seen: Vec<Seen<ResourceId>> =
-            batch.resources.iter().map(|r| Seen { id: r.id.clone(), last: i64::MIN }).collect();
-        let mut series_seen: Vec<Seen<u64>> =
-            batch.series.iter().map(|s| Seen { id: s.id.0, last: i64::MIN }).collect();
+            batch.resources.iter().map(|r| Seen::not(r.id.clone())).collect();
+        let mut series_seen: Vec<Seen<u64>> = batch.series.iter().map(|s| Seen::not(s.id.0)).collect();
         let mut rows = Self {
             point_series: Vec::with_capacity(batch.points.len()),
             point_time: Vec::with_capacity(batch.points.len()),
@@ -160,7 +172,10 @@ impl Rows {
             });
         }
         for (series, seen) in batch.series.iter().zip(&series_seen) {
-            see(&mut resources_seen, series.resource, seen.last);
+            if let Some((first, last)) = seen.times() {
+                see(&mut resources_seen, series.resource, first);
+                see(&mut resources_seen, series.resource, last);
+            }
         }
         for mut record in batch.logs {
             see(&mut resources_seen, record.resource, record.time.as_micros());
@@ -210,6 +225,7 @@ impl Rows {
 
 fn see<T>(all: &mut [Seen<T>], at: u32, time: i64) {
     if let Some(seen) = all.get_mut(at as usize) {
+        seen.first = seen.first.min(time);
         seen.last = seen.last.max(time);
     }
 }

@@ -6,6 +6,10 @@ use std::future::Future;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::{AbortHandle, JoinError};
 
+/// Stack of a thread: planning a question walks its tree, and the tree may be as deep as `query` allows.
+/// Memory of a stack is taken only as deep as it was used.
+const STACK: usize = 64 << 20;
+
 /// A small runtime of its own. Whoever drops the future of `run` stops the work.
 pub(crate) struct Workers {
     runtime: Option<Runtime>,
@@ -17,6 +21,7 @@ impl Workers {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .max_blocking_threads(16)
+            .thread_stack_size(STACK)
             .thread_name("telemetry")
             .enable_all()
             .build()?;

@@ -46,6 +46,14 @@ pub enum QueryError {
         /// The limit.
         limit: usize,
     },
+    /// It has too many words and operators.
+    #[error("question of {parts} words and operators is longer than {limit}")]
+    TooDeep {
+        /// How many.
+        parts: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// It took too long.
     #[error("question took longer than {} s; narrow its time range", limit.as_secs_f64())]
     Timeout {
@@ -76,14 +84,14 @@ impl QueryError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid { .. } => ErrorKind::Invalid,
-            Self::TooLong { .. } | Self::TooLarge(_) => ErrorKind::TooLarge,
+            Self::TooLong { .. } | Self::TooDeep { .. } | Self::TooLarge(_) => ErrorKind::TooLarge,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::Stopped => ErrorKind::Unavailable,
             Self::Failed(_) => ErrorKind::Internal,
         }
     }
 
-    pub(crate) fn of(error: DataFusionError, context: &SessionContext) -> Self {
+    pub(crate) fn of(error: DataFusionError, sql: &str, context: &SessionContext) -> Self {
         use DataFusionError as E;
         let message = match error.find_root() {
             E::ResourcesExhausted(_) => return Self::TooLarge(Box::new(error)),
@@ -95,7 +103,11 @@ impl QueryError {
             E::SchemaError(schema, _) => return missing(schema, position_of(&error)),
             other => other.message().into_owned(),
         };
-        let (message, found) = cut_position(clean(&message));
+        let (mut message, mut found) = cut_position(clean(&message));
+        if let Some(before) = message.strip_suffix("found: EOF") {
+            message = format!("{before}found the end of the question");
+            found = Some(end_of(sql));
+        }
         let hint = message.contains("not found").then(|| tables(&message, context)).flatten();
         Self::Invalid { message, position: found.or_else(|| position_of(&error)), hint }
     }
@@ -172,6 +184,11 @@ fn cut_position(message: String) -> (String, Option<Position>) {
         (Ok(line), Ok(column)) => (format!("{before}{rest}"), Some(Position { line, column })),
         _ => (message, None),
     }
+}
+
+fn end_of(sql: &str) -> Position {
+    let last = sql.rsplit('\n').next().unwrap_or(sql);
+    Position { line: 1 + sql.matches('\n').count() as u64, column: 1 + last.chars().count() as u64 }
 }
 
 fn position_of(error: &DataFusionError) -> Option<Position> {

@@ -13,6 +13,13 @@ use crate::{file, maintain};
 
 const COUNT: &str = "SELECT count(*), sum(value) FROM metric_points";
 
+/// Rows of one number, whose order is not said.
+fn sorted(rows: Vec<Vec<serde_json::Value>>) -> Vec<u64> {
+    let mut all: Vec<_> = rows.iter().map(|row| row[0].as_u64().unwrap()).collect();
+    all.sort_unstable();
+    all
+}
+
 /// How a telemetry ends before the next one opens its folder.
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -132,7 +139,7 @@ async fn a_damaged_log_starts_all_the_same_and_says_what_it_lost() {
     fs::write(&path, bytes).unwrap();
     let telemetry = bench.open().await;
     let stats = telemetry.stats();
-    assert_eq!((stats.quarantined_frames, stats.torn_bytes), (1, 30));
+    assert_eq!((stats.quarantined_frames, stats.torn_bytes), (1, 29));
     assert_eq!(ask(&telemetry, &all, COUNT).await, [[json!(2), json!(2.0)]]);
 }
 
@@ -162,10 +169,11 @@ async fn small_files_are_merged_and_those_in_use_stay_until_their_reader_is_done
         telemetry.append_assessments(&all, crate::testing::assessments(seed)).await.unwrap();
         telemetry.flush().await.unwrap();
     }
-    let count = "SELECT (SELECT count(*) FROM metric_points), (SELECT count(*) FROM logs), \
-                 (SELECT count(*) FROM spans), (SELECT count(*) FROM histograms), \
-                 (SELECT count(*) FROM assessments), (SELECT count(*) FROM series), (SELECT count(*) FROM metrics)";
-    let (before, files) = (ask(&telemetry, &all, count).await, telemetry.stats().files);
+    let count = "SELECT count(*) FROM metric_points UNION ALL SELECT count(*) FROM logs \
+                 UNION ALL SELECT count(*) FROM spans UNION ALL SELECT count(*) FROM histograms \
+                 UNION ALL SELECT count(*) FROM assessments UNION ALL SELECT count(*) FROM series \
+                 UNION ALL SELECT count(*) FROM metrics";
+    let (before, files) = (sorted(ask(&telemetry, &all, count).await), telemetry.stats().files);
     let held = telemetry.inner.shared.snapshot(&all, Table::Logs).unwrap();
     let mut merged = 0;
     for minute in 0..4 {
@@ -178,10 +186,10 @@ async fn small_files_are_merged_and_those_in_use_stay_until_their_reader_is_done
         held.files.iter().map(|f| (f.path.clone(), f.file.path.clone())).unzip();
     drop(held);
     assert!(paths.iter().all(|p| !p.exists()));
-    assert_eq!(ask(&telemetry, &all, count).await, before);
+    assert_eq!(sorted(ask(&telemetry, &all, count).await), before);
     assert!(file::list(bench.dir.path()).unwrap().iter().all(|p| !names.contains(p)));
     kill(telemetry);
-    assert_eq!(ask(&bench.open().await, &all, count).await, before);
+    assert_eq!(sorted(ask(&bench.open().await, &all, count).await), before);
 }
 
 #[tokio::test]
