@@ -102,7 +102,8 @@ pub enum Settled {
 /// Something that can carry a step out, tell beforehand what it would do, and undo it.
 ///
 /// Promises: `preview` changes nothing. `apply` is called at most once per [`Call::key`], unless `settle` said that
-/// nothing was done. `revert` may be called again after a crash and must then come to the same end.
+/// nothing was done. The `undo` of a receipt is never empty. `revert` may be called again after a crash and must then
+/// come to the same end.
 #[async_trait]
 pub trait Actuator: Send + Sync {
     /// The name that playbooks use.

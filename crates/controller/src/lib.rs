@@ -6,13 +6,24 @@
 //! is an argument, and [`Controller::run`] is handed one.
 
 pub mod actuator;
+pub mod backtest;
 pub mod condition;
 pub mod config;
+pub mod controller;
 pub mod digest;
+pub mod error;
+pub mod freeze;
+pub mod machine;
+pub mod plan;
 pub mod playbook;
+pub mod sensor;
 
 mod duration_text;
 
 pub use actuator::{Actuator, Actuators};
+pub use backtest::{Backtest, BacktestAction, BacktestReport};
 pub use condition::{Condition, Truth};
 pub use config::{CommandConfig, ControllerConfig, ProcessConfig, ReadinessConfig};
+pub use controller::{Change, Clock, Controller, Proposal, Release};
+pub use error::ControllerError;
+pub use sensor::Sensor;

@@ -15,7 +15,7 @@ pub use source::{MAX_BYTES, schema};
 
 /// A fault in a playbook's source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PlaybookFault {
+pub struct Fault {
     /// Line from 1.
     pub line: u32,
     /// Column from 1, in characters.
@@ -23,16 +23,16 @@ pub struct PlaybookFault {
     /// Which key, such as `envelope.cooldown`; empty where it is the whole text.
     pub key: String,
     /// What is wrong, and what to write instead.
-    pub detail: String,
+    pub message: String,
 }
 
-impl std::fmt::Display for PlaybookFault {
+impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}: ", self.line, self.column)?;
         if !self.key.is_empty() {
             write!(f, "`{}`: ", self.key)?;
         }
-        f.write_str(&self.detail)
+        f.write_str(&self.message)
     }
 }
 
@@ -102,7 +102,7 @@ impl ParsedPlaybook {
 
 /// Reads a playbook. Either it is well-formed and every condition in it was compiled and tried, or all its faults
 /// are listed in the order of the text.
-pub fn parse(text: &str) -> Result<ParsedPlaybook, Vec<PlaybookFault>> {
+pub fn parse(text: &str) -> Result<ParsedPlaybook, Vec<Fault>> {
     source::read(text)
 }
 

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use super::{ParsedPlaybook, PlaybookFault, place};
+use super::{Fault, ParsedPlaybook, place};
 use crate::condition::Condition;
 
 /// Longest source in bytes.
@@ -185,8 +185,8 @@ pub fn schema() -> serde_json::Value {
 }
 
 /// Reads and checks; see [`super::parse`].
-pub(super) fn read(text: &str) -> Result<ParsedPlaybook, Vec<PlaybookFault>> {
-    let whole = |detail: String| vec![PlaybookFault { line: 1, column: 1, key: String::new(), detail }];
+pub(super) fn read(text: &str) -> Result<ParsedPlaybook, Vec<Fault>> {
+    let whole = |detail: String| vec![Fault { line: 1, column: 1, key: String::new(), message: detail }];
     if text.len() > MAX_BYTES {
         return Err(whole(format!("the playbook has more than {MAX_BYTES} bytes")));
     }
@@ -199,7 +199,7 @@ pub(super) fn read(text: &str) -> Result<ParsedPlaybook, Vec<PlaybookFault>> {
         let said = e.without_snippet().to_string();
         // The place stands in its own fields.
         let detail = said.split(" at line ").next().unwrap_or(&said).to_owned();
-        vec![PlaybookFault { line: narrow(line), column: narrow(column), key: String::new(), detail }]
+        vec![Fault { line: narrow(line), column: narrow(column), key: String::new(), message: detail }]
     })?;
     let mut check = Check { text, faults: Vec::new() };
     let parsed = check.playbook(file);
@@ -219,16 +219,16 @@ fn narrow(n: u64) -> u32 {
 
 struct Check<'a> {
     text: &'a str,
-    faults: Vec<PlaybookFault>,
+    faults: Vec<Fault>,
 }
 
 impl Check<'_> {
     fn fault(&mut self, at: Location, key: &str, detail: impl Into<String>) {
-        self.faults.push(PlaybookFault {
+        self.faults.push(Fault {
             line: narrow(at.line()),
             column: narrow(at.column()),
             key: key.to_owned(),
-            detail: detail.into(),
+            message: detail.into(),
         });
     }
 
@@ -345,12 +345,7 @@ impl Check<'_> {
                 let at = source.referenced;
                 for fault in faults {
                     let (line, column) = place::within(self.text, at.line(), at.column(), fault.offset);
-                    self.faults.push(PlaybookFault {
-                        line,
-                        column,
-                        key: key.to_owned(),
-                        detail: fault.detail,
-                    });
+                    self.faults.push(Fault { line, column, key: key.to_owned(), message: fault.detail });
                 }
                 None
             }
@@ -457,7 +452,7 @@ autonomy: auto
             assert_ne!(text, GOOD, "{from}");
             let faults = read(&text).expect_err(&text);
             let found =
-                faults.iter().any(|f| (f.line, f.column) == (line, column) && f.detail.contains(words));
+                faults.iter().any(|f| (f.line, f.column) == (line, column) && f.message.contains(words));
             assert!(found, "{to}: {faults:?}");
         }
     }

@@ -1,0 +1,18 @@
+//! The controller's eye.
+
+use async_trait::async_trait;
+use echobase_types::assessment::Assessment;
+use echobase_types::{ResourceId, TenantId, Timestamp};
+
+/// Tells the latest verdict on a resource.
+#[async_trait]
+pub trait Sensor: Send + Sync {
+    /// The latest assessment; `None` if there is none or it is not fresh at `now`. What is not fresh must not be
+    /// handed out: a target that went silent after an intervention would look as well as it did before.
+    async fn assessment(
+        &self,
+        tenant: &TenantId,
+        resource: &ResourceId,
+        now: Timestamp,
+    ) -> Option<Assessment>;
+}
