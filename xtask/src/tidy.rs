@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs;
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{Metadata, MetadataCommand};
+use serde::Deserialize;
 
 use crate::command::Run;
 use crate::house::House;
@@ -135,13 +135,37 @@ fn sources(house: &House) -> Result<Vec<Source>> {
 }
 
 fn metadata(house: &House, options: &[&str]) -> Result<Metadata> {
-    let mut options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-    options.push("--locked".to_owned());
-    MetadataCommand::new()
-        .manifest_path(house.root.join("Cargo.toml"))
-        .other_options(options)
-        .exec()
-        .context("read the workspace with `cargo metadata`")
+    let printed = house
+        .cargo(["metadata", "--format-version", "1", "--locked"])
+        .args(options.iter().copied())
+        .output()
+        .context("read the workspace with `cargo metadata`")?;
+    serde_json::from_slice(&printed).context("read what `cargo metadata` printed")
+}
+
+/// What `cargo metadata` prints, as far as rules need it. The crate of that name would switch on a feature of
+/// serde_json for the whole workspace, and so build everything above serde_json twice.
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+/// A package: ours where it has no source.
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    source: Option<String>,
+    license: Option<String>,
+    dependencies: Vec<Dependency>,
+}
+
+/// A dependency as a manifest states it: ours where it has a path.
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `null`, `dev` or `build`.
+    kind: Option<String>,
+    path: Option<String>,
 }
 
 fn host_platform(house: &House) -> Result<String> {

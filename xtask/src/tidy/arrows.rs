@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use cargo_metadata::{DependencyKind, Metadata};
 use serde::Deserialize;
 
-use super::Finding;
+use super::{Finding, Metadata};
 
 /// `xtask/arrows.toml`.
 #[derive(Deserialize)]
@@ -48,17 +47,17 @@ pub struct Edge {
 }
 
 /// All dependencies that the manifests of the workspace state.
-pub fn edges(metadata: &Metadata) -> Vec<Edge> {
+pub(super) fn edges(metadata: &Metadata) -> Vec<Edge> {
     let short = |name: &str| name.strip_prefix("echobase-").unwrap_or(name).to_owned();
     let mut edges = Vec::new();
-    for package in metadata.workspace_packages() {
+    for package in metadata.packages.iter().filter(|package| package.source.is_none()) {
         for dependency in &package.dependencies {
             let ours = dependency.path.is_some();
             edges.push(Edge {
-                from: short(package.name.as_str()),
+                from: short(&package.name),
                 to: if ours { short(&dependency.name) } else { dependency.name.clone() },
                 ours,
-                tests_only: dependency.kind == DependencyKind::Development,
+                tests_only: dependency.kind.as_deref() == Some("dev"),
             });
         }
     }

@@ -1,10 +1,9 @@
 //! Licences of all dependencies against the list in `deny.toml`, so that the check runs where cargo-deny is missing.
 
 use anyhow::{Context, Result};
-use cargo_metadata::Metadata;
 use serde::Deserialize;
 
-use super::Finding;
+use super::{Finding, Metadata};
 
 /// The part of `deny.toml` that speaks about licences.
 #[derive(Deserialize)]
@@ -40,12 +39,12 @@ pub struct Package {
 }
 
 /// All packages from elsewhere.
-pub fn packages(metadata: &Metadata) -> Vec<Package> {
+pub(super) fn packages(metadata: &Metadata) -> Vec<Package> {
     metadata
         .packages
         .iter()
         .filter(|package| package.source.is_some())
-        .map(|package| Package { name: package.name.to_string(), licence: package.license.clone() })
+        .map(|package| Package { name: package.name.clone(), licence: package.license.clone() })
         .collect()
 }
 
