@@ -160,3 +160,6 @@ impl Inner {
         Ok(InterventionId::from_uuid(fresh_uuid(now)?))
     }
 }
+
+#[cfg(test)]
+mod tests;

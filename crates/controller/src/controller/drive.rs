@@ -497,9 +497,6 @@ impl Inner {
             format!("{} is in an unknown state: undoing an intervention failed", i.target),
             format!("{reason}; the target is frozen until two people release it"),
         )?;
-        fire(tx, &alert).await?;
-        let told = EntryDraft::new(Actor::controller(), "intervention.page", "intervention", i.id);
-        tx.leave(Trail::from(told.fact("target", i.target.as_str()))).await?;
-        Ok(())
+        fire(tx, &alert).await
     }
 }
