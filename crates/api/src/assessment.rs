@@ -300,3 +300,157 @@ impl From<&domain::Assessment> for Assessment {
         }
     }
 }
+
+/// A stored assessment does not read back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("read stored assessment: {0}")]
+pub struct Unreadable(String);
+
+/// Back from the wire form, in which assessments are stored: a backtest judges what was judged then.
+impl TryFrom<&Assessment> for domain::Assessment {
+    type Error = Unreadable;
+
+    fn try_from(a: &Assessment) -> Result<Self, Unreadable> {
+        let fault = |what: &str| Unreadable(format!("its {what} does not read"));
+        let components: Vec<_> = domain::Component::ALL
+            .into_iter()
+            .map(|component| {
+                let found = a.components.iter().find(|c| c.name == component.as_str());
+                domain::ComponentScore {
+                    component,
+                    score: found.and_then(|c| c.score),
+                    weight: found.map_or(0.0, |c| c.weight),
+                    reasons: found.map(|c| c.reasons.iter().map(read_reason).collect()).unwrap_or_default(),
+                }
+            })
+            .collect();
+        let components = components.try_into().map_err(|_| fault("components"))?;
+        let vital = |(name, v): (&String, &Vital)| {
+            let vital = domain::Vital::parse(name)?;
+            Some(domain::VitalReading { vital, value: v.value, normal: v.normal, metric: v.metric.clone() })
+        };
+        Ok(Self {
+            resource_id: a.resource_id.parse().map_err(|_| fault("resource id"))?,
+            at: a.at.0,
+            last_signal_at: a.last_signal_at.0,
+            series: a.series,
+            stability: domain::Stability { score: a.score, components },
+            risk: domain::Risk {
+                probability: a.risk.probability,
+                horizon: Duration::from_secs(a.risk.horizon_s),
+                predictable: a.risk.predictable,
+                expected_in: a.risk.expected_in_s.map(Duration::from_secs),
+                features: a.risk.features.iter().map(read_reason).collect(),
+            },
+            vitals: a.vitals.iter().filter_map(vital).collect(),
+            anomalies: a.anomalies.iter().filter_map(read_anomaly).collect(),
+            drift: a
+                .drift
+                .iter()
+                .filter_map(|d| {
+                    Some(domain::Drift {
+                        series: d.series.parse().ok()?,
+                        metric: d.metric.clone(),
+                        since: d.since.0,
+                        statistic: d.statistic,
+                        before: d.before,
+                        after: d.after,
+                        words: d.words.clone(),
+                    })
+                })
+                .collect(),
+            exhaustion: a
+                .exhaustion
+                .iter()
+                .filter_map(|e| {
+                    Some(domain::Exhaustion {
+                        vital: domain::Vital::parse(&e.vital)?,
+                        metric: e.metric.clone(),
+                        used_ratio: e.used_ratio,
+                        growth_per_hour: e.growth_per_hour,
+                        time_left: Duration::from_secs(e.time_left_s),
+                        words: e.words.clone(),
+                    })
+                })
+                .collect(),
+        })
+    }
+}
+
+fn read_reason(r: &Reason) -> domain::Reason {
+    domain::Reason {
+        metric: r.metric.clone(),
+        series: r.series.as_deref().and_then(|s| s.parse().ok()),
+        value: r.value,
+        expected: r.expected,
+        contribution: r.contribution,
+        words: r.words.clone(),
+    }
+}
+
+fn read_anomaly(a: &Anomaly) -> Option<domain::Anomaly> {
+    Some(domain::Anomaly {
+        id: a.id.parse().ok()?,
+        series: a.series.parse().ok()?,
+        metric: a.metric.clone(),
+        started_at: a.started_at.0,
+        ended_at: a.ended_at.map(|t| t.0),
+        severity: domain::Severity::parse(&a.severity)?,
+        shape: domain::AnomalyShape::parse(&a.shape)?,
+        surprise: a.surprise,
+        value: a.value,
+        expected: a.expected,
+        words: a.words.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+    use super::*;
+
+    #[test]
+    fn what_is_stored_reads_back_as_what_was_judged() {
+        let reason = domain::Reason {
+            metric: "cpu".to_owned(),
+            series: Some(echobase_types::SeriesId(7)),
+            value: 0.9,
+            expected: 0.2,
+            contribution: 0.3,
+            words: "cpu is high".to_owned(),
+        };
+        let at = echobase_types::Timestamp::from_secs(1_700_000_000);
+        let part = |component| domain::ComponentScore {
+            component,
+            score: Some(0.5),
+            weight: 0.25,
+            reasons: vec![reason.clone()],
+        };
+        let judged = domain::Assessment {
+            resource_id: "service:shop/orders".parse().unwrap(),
+            at,
+            last_signal_at: at,
+            series: 3,
+            stability: domain::Stability { score: 0.5, components: domain::Component::ALL.map(part) },
+            risk: domain::Risk {
+                probability: 0.4,
+                horizon: Duration::from_secs(900),
+                predictable: true,
+                expected_in: Some(Duration::from_secs(60)),
+                features: vec![reason],
+            },
+            vitals: vec![domain::VitalReading {
+                vital: domain::Vital::CpuUtilization,
+                value: 0.9,
+                normal: None,
+                metric: "cpu".to_owned(),
+            }],
+            anomalies: Vec::new(),
+            drift: Vec::new(),
+            exhaustion: Vec::new(),
+        };
+        let text = serde_json::to_string(&Assessment::from(&judged)).unwrap();
+        let read: Assessment = serde_json::from_str(&text).unwrap();
+        assert_eq!(domain::Assessment::try_from(&read).unwrap(), judged);
+    }
+}

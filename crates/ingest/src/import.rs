@@ -60,6 +60,16 @@ pub trait Rows {
     fn next_row(&mut self, cells: &mut Vec<Cell>) -> Option<Result<Result<Place, Dirty>, ImportError>>;
 }
 
+impl<R: Rows + ?Sized> Rows for Box<R> {
+    fn columns(&self) -> &[String] {
+        (**self).columns()
+    }
+
+    fn next_row(&mut self, cells: &mut Vec<Cell>) -> Option<Result<Result<Place, Dirty>, ImportError>> {
+        (**self).next_row(cells)
+    }
+}
+
 /// A row that was skipped, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dirty {

@@ -1,1 +1,42 @@
-//! HTTP, gRPC, live streams, policy enforcement, configuration, wiring.
+//! The roof: HTTP, gRPC, live stream, policy enforcement, configuration, wiring.
+//!
+//! **Invariant:** this crate plugs the others together and holds no rule of the domain. Every route passes the guard;
+//! every task is owned by [`serve`], which joins it and can stop it.
+
+mod actuator;
+mod analysis;
+mod app;
+mod backtest;
+mod bootstrap;
+mod catalog;
+pub mod clock;
+pub mod config;
+mod convert;
+mod extract;
+mod files;
+mod guard;
+mod history;
+pub mod import;
+mod intake;
+mod keeper;
+mod limiter;
+mod listen;
+mod live;
+pub mod log;
+mod metrics;
+mod otlp;
+mod outbox;
+mod people;
+mod problem;
+mod route;
+mod routes;
+mod serve;
+mod session;
+mod ui;
+
+pub use serve::{ServeError, Start, serve};
+
+/// The OpenAPI document.
+pub fn openapi() -> serde_json::Value {
+    routes::document()
+}

@@ -3,6 +3,7 @@
 use argon2::password_hash::phc::PasswordHash as Phc;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
 
 use crate::StoreError;
 
@@ -79,9 +80,14 @@ pub(crate) async fn check(stored: Option<PasswordHash>, password: String) -> Res
     .await
 }
 
+/// Passwords that are computed at the same time, each with 19 MiB: a flood of sign-ins waits here, not in memory.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
+    let _place =
+        AT_ONCE.acquire().await.map_err(|e| StoreError::System(format!("wait to hash a password: {e}")))?;
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| StoreError::System(format!("password thread ended: {e}")))?

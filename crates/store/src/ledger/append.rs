@@ -184,26 +184,27 @@ impl Queue {
     ) -> Answer {
         let (answer, mut result) = oneshot::channel();
         self.lock().push(Waiting { tenant: tenant.clone(), drafts, now, answer });
-        let turn = store.turn().await;
-        match result.try_recv() {
-            Ok(answered) => return answered,
-            // Whoever wrote for us was cancelled in the middle of it.
-            Err(oneshot::error::TryRecvError::Closed) => return Err(StoreError::Interrupted),
-            Err(oneshot::error::TryRecvError::Empty) => {}
-        }
-        let batch = self.take();
-        match store.begin_in(turn, tenant, now).await {
-            Ok(tx) => write_all(tx, batch).await,
-            Err(error) => batch.into_iter().for_each(|w| _ = w.answer.send(Err(again(&error)))),
-        }
-        match result.await {
-            Ok(answered) => answered,
-            Err(_) => Err(StoreError::Interrupted),
+        loop {
+            let turn = store.turn().await;
+            match result.try_recv() {
+                Ok(answered) => return answered,
+                // Whoever wrote for us was cancelled in the middle of it.
+                Err(oneshot::error::TryRecvError::Closed) => return Err(StoreError::Interrupted),
+                Err(oneshot::error::TryRecvError::Empty) => {}
+            }
+            let batch = self.take();
+            match store.begin_in(turn, tenant, now).await {
+                Ok(tx) => write_all(tx, batch).await,
+                Err(error) => batch.into_iter().for_each(|w| _ = w.answer.send(Err(again(&error)))),
+            }
+            // Still unanswered if more waited before us than one transaction takes.
+            if let Ok(answered) = result.try_recv() {
+                return answered;
+            }
         }
     }
 
-    /// The oldest that wait. The caller is among them: it was pushed before it waited for its turn, and those
-    /// before it are never more than one transaction takes.
+    /// The oldest that wait, as many as one transaction takes, and at least one.
     fn take(&self) -> Vec<Waiting> {
         let mut waiting = self.lock();
         let mut entries = 0;

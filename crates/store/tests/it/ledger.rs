@@ -91,6 +91,22 @@ async fn writers_at_the_same_time_share_one_unbroken_chain() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_larger_than_one_shared_transaction_all_get_their_answer() {
+    let fixture = Fixture::new().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let store = fixture.store.clone();
+        tasks.spawn(async move { store.ledger().append(&tenant("a"), vec![draft("note.write"); 700], at(1)).await });
+    }
+    let mut seqs = Vec::new();
+    while let Some(ended) = tasks.join_next().await {
+        seqs.extend(ended.unwrap().unwrap().iter().map(|r| r.seq));
+    }
+    seqs.sort_unstable();
+    assert_eq!(seqs, (0..4_200).collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn a_draft_without_a_valid_form_fails_alone() {
     let fixture = Fixture::new().await;

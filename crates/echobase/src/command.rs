@@ -1,0 +1,73 @@
+//! The commands, one module each.
+
+mod config;
+mod demo;
+mod import;
+mod intervention;
+mod key;
+mod ledger;
+mod playbook;
+mod query;
+mod reference;
+mod serve;
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+use echobase_types::Timestamp;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Unusable;
+use crate::output;
+
+/// Runs a command and says how it ended.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Query(args) => wait(query::run(args)),
+        Command::Import(args) => wait(import::run(args)),
+        Command::Resources(args) => wait(query::resources(args)),
+        Command::Playbook(args) => wait(playbook::run(args)),
+        Command::Intervention(args) => wait(intervention::run(args)),
+        Command::Freeze(args) => wait(intervention::freeze(args)),
+        Command::Unfreeze(args) => wait(intervention::unfreeze(args)),
+        Command::Alerts(args) => wait(intervention::alerts(args)),
+        Command::Ledger(args) => ledger::run(args),
+        Command::Key(args) => wait(key::run(args)),
+        Command::Demo(args) => demo::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Openapi => {
+            output::json(&echobase_server::openapi())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "echobase", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::HelpAll => {
+            output::line(&reference::markdown(Cli::command()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::PlantNode { arguments } => demo::plant_node(&arguments),
+    }
+}
+
+/// Runs a client command to its end.
+fn wait(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(command)
+}
+
+/// The present, by the clock of this machine.
+fn now() -> Timestamp {
+    (echobase_server::clock::system())()
+}
+
+/// A length of time from an argument.
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    echobase_types::duration::parse(text).map_err(|e| Unusable(e.to_string()).into())
+}

@@ -1,0 +1,362 @@
+//! The loop's middle: accepted batches go into the engines, each cycle brings verdicts out and hands them on.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use echobase_analysis::Engine;
+use echobase_api::live::LiveEvent;
+use echobase_controller::Sensor;
+use echobase_telemetry::AssessmentRow;
+use echobase_types::assessment::{Anomaly, Assessment};
+use echobase_types::{Dependency, Resource, ResourceId, SignalBatch, TenantId, Timestamp};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::app::App;
+
+/// Batches that may wait for the engines before senders wait too.
+const QUEUE: usize = 1_024;
+/// Minutes of the trend that lists show.
+const TREND: usize = 60;
+
+/// What the engines are fed.
+pub(crate) struct Fed {
+    tenant: TenantId,
+    batch: SignalBatch,
+}
+
+/// The latest verdicts. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Analysis {
+    feed: mpsc::Sender<Fed>,
+    latest: Arc<RwLock<HashMap<TenantId, BTreeMap<ResourceId, Arc<Latest>>>>>,
+    last_cycle_us: Arc<AtomicU64>,
+}
+
+/// The latest verdict on a resource, with its trend.
+#[derive(Clone, Debug)]
+pub(crate) struct Latest {
+    /// The verdict.
+    pub assessment: Assessment,
+    /// Minute (since the epoch) and score at its end, oldest first.
+    pub trend: VecDeque<(i64, f64)>,
+    stored_at: Timestamp,
+    stored: Shown,
+}
+
+/// What must move before a verdict is stored and told again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Shown {
+    score: f64,
+    risk: f64,
+    open: (usize, usize, usize),
+}
+
+impl Shown {
+    fn of(a: &Assessment) -> Self {
+        let open = (a.anomalies.len(), a.drift.len(), a.exhaustion.len());
+        Self { score: a.stability.score, risk: a.risk.probability, open }
+    }
+
+    fn differs(&self, other: &Self) -> bool {
+        (self.score - other.score).abs() > 0.005
+            || (self.risk - other.risk).abs() > 0.01
+            || self.open != other.open
+    }
+}
+
+impl Analysis {
+    /// A new one, with the end that `run` reads from.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Fed>) {
+        let (feed, fed) = mpsc::channel(QUEUE);
+        (Self { feed, latest: Arc::default(), last_cycle_us: Arc::default() }, fed)
+    }
+
+    /// Hands a stored batch to the engines; waits while they are behind.
+    pub(crate) async fn observe(&self, tenant: &TenantId, batch: SignalBatch) {
+        // A closed channel means shutdown: the batch is stored, and read again at the next start.
+        let _ = self.feed.send(Fed { tenant: tenant.clone(), batch }).await;
+    }
+
+    /// The latest verdict on a resource.
+    pub(crate) fn of(&self, tenant: &TenantId, resource: &ResourceId) -> Option<Arc<Latest>> {
+        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+        latest.get(tenant)?.get(resource).cloned()
+    }
+
+    /// All latest verdicts of a tenant.
+    pub(crate) fn all(&self, tenant: &TenantId) -> Vec<Arc<Latest>> {
+        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
+        latest.get(tenant).map(|all| all.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// How long the last cycle took.
+    pub(crate) fn last_cycle(&self) -> Duration {
+        Duration::from_micros(self.last_cycle_us.load(Ordering::Relaxed))
+    }
+
+    /// Takes new verdicts in and says which of them moved enough to be told.
+    fn update(
+        &self,
+        tenant: &TenantId,
+        fresh: Vec<Assessment>,
+        now: Timestamp,
+        at_least_every: Duration,
+    ) -> Vec<Assessment> {
+        let minute = now.as_millis() / 60_000;
+        let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
+        let known = latest.entry(tenant.clone()).or_default();
+        let mut moved = Vec::new();
+        let mut next = BTreeMap::new();
+        for assessment in fresh {
+            let shown = Shown::of(&assessment);
+            let old = known.remove(&assessment.resource_id);
+            let mut trend = old.as_ref().map(|o| o.trend.clone()).unwrap_or_default();
+            push_trend(&mut trend, minute, shown.score);
+            let due = match &old {
+                Some(old) => old.stored.differs(&shown) || now.since(old.stored_at) >= at_least_every,
+                None => true,
+            };
+            let (stored_at, stored) = match &old {
+                Some(old) if !due => (old.stored_at, old.stored),
+                _ => (now, shown),
+            };
+            if due {
+                moved.push(assessment.clone());
+            }
+            next.insert(
+                assessment.resource_id.clone(),
+                Arc::new(Latest { assessment, trend, stored_at, stored }),
+            );
+        }
+        *known = next;
+        moved
+    }
+}
+
+fn push_trend(trend: &mut VecDeque<(i64, f64)>, minute: i64, score: f64) {
+    match trend.back_mut() {
+        Some(last) if last.0 == minute => last.1 = score,
+        _ => trend.push_back((minute, score)),
+    }
+    while trend.len() > TREND {
+        trend.pop_front();
+    }
+}
+
+/// The controller's eye: the latest verdict, if it is fresh.
+pub(crate) struct Eye {
+    /// The verdicts.
+    pub analysis: Analysis,
+    /// A verdict older than this does not count.
+    pub fresh_within: Duration,
+}
+
+#[async_trait]
+impl Sensor for Eye {
+    async fn assessment(
+        &self,
+        tenant: &TenantId,
+        resource: &ResourceId,
+        now: Timestamp,
+    ) -> Option<Assessment> {
+        let latest = self.analysis.of(tenant, resource)?;
+        (now.since(latest.assessment.at) <= self.fresh_within).then(|| latest.assessment.clone())
+    }
+}
+
+/// One tenant's engine and what it has seen since the last cycle.
+struct Shard {
+    engine: Engine,
+    seen: BTreeMap<ResourceId, Resource>,
+}
+
+/// Runs until shutdown: feeds, and judges every cycle.
+pub(crate) async fn run(app: App, mut fed: mpsc::Receiver<Fed>, shutdown: CancellationToken) {
+    let mut shards = rebuild(&app).await;
+    let mut ticks = tokio::time::interval(app.config.cycle.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            next = fed.recv() => {
+                let Some(Fed { tenant, batch }) = next else { return };
+                shard(&mut shards, &app, &tenant).take(&batch);
+            }
+            _ = ticks.tick() => cycle(&app, &mut shards).await,
+        }
+    }
+}
+
+impl Shard {
+    fn take(&mut self, batch: &SignalBatch) {
+        self.engine.observe(batch);
+        for resource in &batch.resources {
+            if !self.seen.contains_key(&resource.id) {
+                self.seen.insert(resource.id.clone(), resource.clone());
+            }
+        }
+    }
+}
+
+fn shard<'a>(shards: &'a mut HashMap<TenantId, Shard>, app: &App, tenant: &TenantId) -> &'a mut Shard {
+    shards.entry(tenant.clone()).or_insert_with(|| {
+        let mut engine = Engine::new(app.config.analysis.clone());
+        engine.depend(&configured(app));
+        Shard { engine, seen: BTreeMap::new() }
+    })
+}
+
+/// The dependencies of the configuration; they were checked when it was read.
+fn configured(app: &App) -> Vec<Dependency> {
+    let parse = |text: &str| text.parse::<ResourceId>().ok();
+    let source = echobase_types::resource::DependencySource::Configuration;
+    let all = app.config.dependencies.iter();
+    all.filter_map(|d| Some(Dependency { from: parse(&d.from)?, to: parse(&d.to)?, source })).collect()
+}
+
+/// Feeds stored history to fresh engines, so that a restart does not forget what is normal.
+async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
+    let mut shards = HashMap::new();
+    let begun = Instant::now();
+    let since = app.now() - app.config.cycle.replay;
+    let tenants = match app.store.tenants().ids().await {
+        Ok(tenants) => tenants,
+        Err(error) => {
+            warn!(error = %error, "the analysis starts without history: tenants not read");
+            return shards;
+        }
+    };
+    for tenant in &tenants {
+        let mut rows = 0;
+        let shard = shard(&mut shards, app, tenant);
+        let mut batches = match app.telemetry.replay(tenant, since) {
+            Ok(batches) => batches,
+            Err(error) => {
+                warn!(tenant = %tenant, error = %error, "the analysis starts without history");
+                continue;
+            }
+        };
+        loop {
+            match batches.next().await {
+                Ok(Some(batch)) => {
+                    rows += batch.rows();
+                    shard.engine.observe(&batch);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    warn!(tenant = %tenant, error = %error, "the rest of the history was not read");
+                    break;
+                }
+            }
+        }
+        // What was found in history was told when it happened.
+        let _ = shard.engine.take_transitions();
+        info!(tenant = %tenant, rows, elapsed_ms = begun.elapsed().as_millis() as u64, "analysis rebuilt from history");
+    }
+    shards
+}
+
+async fn cycle(app: &App, shards: &mut HashMap<TenantId, Shard>) {
+    let begun = Instant::now();
+    let now = app.now();
+    for (tenant, shard) in shards.iter_mut() {
+        let fresh = tokio::task::block_in_place(|| shard.engine.assess(now));
+        let moved = app.analysis.update(tenant, fresh.clone(), now, app.config.cycle.store_at_least_every);
+        keep_resources(app, tenant, shard, now).await;
+        tell_anomalies(app, tenant, shard.engine.take_transitions()).await;
+        store(app, tenant, &moved).await;
+        if !moved.is_empty() {
+            app.live.publish(tenant, &LiveEvent::Assessments(moved.iter().map(Into::into).collect()));
+        }
+        if let Err(error) = app.oncall.observe(tenant, &fresh, now).await {
+            warn!(tenant = %tenant, error = %error, "alerts not judged in this cycle");
+        }
+        if let Err(error) = app.controller.consider(tenant, &fresh, now).await {
+            warn!(tenant = %tenant, error = %error, "playbooks not considered in this cycle");
+        }
+    }
+    let took = begun.elapsed();
+    app.analysis.last_cycle_us.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    debug!(elapsed_ms = took.as_millis() as u64, "cycle done");
+}
+
+async fn keep_resources(app: &App, tenant: &TenantId, shard: &mut Shard, now: Timestamp) {
+    let seen: Vec<Resource> = std::mem::take(&mut shard.seen).into_values().collect();
+    let learned = shard.engine.take_dependencies();
+    let mut dependencies: Vec<Dependency> = learned.into_iter().map(|d| d.dependency).collect();
+    dependencies.extend(configured(app));
+    if seen.is_empty() && dependencies.is_empty() {
+        return;
+    }
+    if let Err(error) = app.store.resources().seen(tenant, &seen, &dependencies, now).await {
+        warn!(tenant = %tenant, error = %error, "resources not kept; tried again next cycle");
+        shard.seen = seen.into_iter().map(|r| (r.id.clone(), r)).collect();
+    }
+}
+
+async fn store(app: &App, tenant: &TenantId, moved: &[Assessment]) {
+    if moved.is_empty() {
+        return;
+    }
+    let rows = moved.iter().map(row).collect();
+    if let Err(error) = app.telemetry.append_assessments(tenant, rows).await {
+        warn!(tenant = %tenant, error = %error, "assessments of this cycle not stored");
+    }
+}
+
+fn row(a: &Assessment) -> AssessmentRow {
+    let [resource, error, performance, dependency] = &a.stability.components;
+    AssessmentRow {
+        resource_id: a.resource_id.clone(),
+        at: a.at,
+        score: a.stability.score,
+        resource_score: resource.score,
+        error_score: error.score,
+        performance_score: performance.score,
+        dependency_score: dependency.score,
+        resource_weight: resource.weight,
+        error_weight: error.weight,
+        performance_weight: performance.weight,
+        dependency_weight: dependency.weight,
+        risk: a.risk.probability,
+        body: serde_json::to_string(&echobase_api::assessment::Assessment::from(a)).unwrap_or_default(),
+    }
+}
+
+/// Anomalies are events like any other: stored with the signals, readable with SQL.
+async fn tell_anomalies(app: &App, tenant: &TenantId, transitions: Vec<(ResourceId, Anomaly)>) {
+    if transitions.is_empty() {
+        return;
+    }
+    for (resource, anomaly) in &transitions {
+        let mut told = echobase_api::assessment::Anomaly::from(anomaly);
+        told.resource_id = resource.to_string();
+        app.live.publish(tenant, &LiveEvent::Anomaly(told));
+    }
+    let batch = crate::history::anomaly_events(&transitions, app.now());
+    if let Err(error) = app.telemetry.append(tenant, batch).await {
+        warn!(tenant = %tenant, error = %error, "anomalies not stored");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trend_keeps_one_value_a_minute_for_an_hour() {
+        let mut trend = VecDeque::new();
+        for minute in 0..100 {
+            push_trend(&mut trend, minute, 0.1);
+            push_trend(&mut trend, minute, 0.9);
+        }
+        assert_eq!(trend.len(), TREND);
+        assert_eq!(trend.front(), Some(&(40, 0.9)));
+    }
+}

@@ -1,0 +1,140 @@
+//! Resources, their assessments, anomalies, series, points and dependencies.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use echobase_api::Page;
+use echobase_api::assessment::{Anomaly, AnomalyQuery, AssessmentHistory};
+use echobase_api::resource::{
+    Dependency, DependencyQuery, PointsQuery, RangeQuery, Resource, ResourceQuery, Series, SeriesPoints,
+};
+use echobase_policy::Action;
+use echobase_types::{ErrorKind, ResourceId, ResourceKind};
+
+use crate::app::App;
+use crate::convert;
+use crate::extract::{Params, Segment};
+use crate::guard::Caller;
+use crate::history;
+use crate::problem::{Answer, Failure};
+use crate::route::{Access, Route, get};
+
+/// An arrow that was not seen for this long is no longer shown.
+const DEPENDENCIES_SEEN: Duration = Duration::from_secs(7 * 86_400);
+
+pub(super) fn routes() -> Vec<Route> {
+    let resources = Access::Action(Action::ReadResources);
+    let signals = Access::Action(Action::ReadSignals);
+    vec![
+        get("/api/v1/resources", "list_resources", resources, list)
+            .says("resources", "Watched things with their latest assessment, by id")
+            .query::<ResourceQuery>()
+            .answers_page::<Resource>(),
+        get("/api/v1/resources/{id}", "read_resource", resources, read)
+            .says("resources", "One resource with its latest assessment")
+            .answers::<Resource>(),
+        get("/api/v1/resources/{id}/assessments", "read_assessments", resources, assessments)
+            .says("resources", "Score, components, weights and risk over time")
+            .query::<RangeQuery>()
+            .answers::<AssessmentHistory>(),
+        get("/api/v1/resources/{id}/series", "list_series", signals, series)
+            .says("resources", "The metric series of a resource")
+            .answers::<Vec<Series>>(),
+        get("/api/v1/resources/{id}/points", "read_points", signals, points)
+            .says("resources", "Points of a resource's series, folded into steps")
+            .query::<PointsQuery>()
+            .answers::<Vec<SeriesPoints>>(),
+        get("/api/v1/anomalies", "list_anomalies", resources, anomalies)
+            .says("resources", "Anomalies, newest first")
+            .query::<AnomalyQuery>()
+            .answers_page::<Anomaly>(),
+        get("/api/v1/dependencies", "list_dependencies", resources, dependencies)
+            .says("resources", "Which resource calls or uses which")
+            .query::<DependencyQuery>()
+            .answers::<Vec<Dependency>>(),
+    ]
+}
+
+async fn known(app: &App, caller: &Caller, id: &str) -> Answer<ResourceId> {
+    let missing = || Failure::not_found("resource", id);
+    let id: ResourceId = id.parse().map_err(|_| missing())?;
+    app.store.resources().get(caller.tenant(), &id).await?;
+    Ok(id)
+}
+
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Params(query): Params<ResourceQuery>,
+) -> Answer<Json<Page<Resource>>> {
+    let kind = match query.kind.as_deref() {
+        None => None,
+        Some(word) => Some(ResourceKind::parse(word).ok_or_else(|| {
+            let words = format!("`{word}` is no kind of resource; use host, service, agent, engine, process");
+            Failure::new(ErrorKind::Invalid, words)
+        })?),
+    };
+    let request = super::page(query.cursor, query.limit)?;
+    let page = app.store.resources().page(caller.tenant(), kind, query.q.as_deref(), &request).await?;
+    Ok(Json(convert::page(page, |r| convert::resource(&app, caller.tenant(), r))))
+}
+
+async fn read(State(app): State<App>, caller: Caller, Segment(id): Segment) -> Answer<Json<Resource>> {
+    let missing = || Failure::not_found("resource", &id);
+    let parsed: ResourceId = id.parse().map_err(|_| missing())?;
+    let found = app.store.resources().get(caller.tenant(), &parsed).await?;
+    Ok(Json(convert::resource(&app, caller.tenant(), &found)))
+}
+
+async fn assessments(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    Params(query): Params<RangeQuery>,
+) -> Answer<Json<AssessmentHistory>> {
+    let id = known(&app, &caller, &id).await?;
+    let (from, to) = super::range(query.from, query.to, app.now(), 3_600)?;
+    let steps = super::steps(query.max_points)?;
+    Ok(Json(history::assessments(&app, caller.tenant(), &id, from, to, steps).await?))
+}
+
+async fn series(State(app): State<App>, caller: Caller, Segment(id): Segment) -> Answer<Json<Vec<Series>>> {
+    let id = known(&app, &caller, &id).await?;
+    Ok(Json(history::series(&app, caller.tenant(), &id)))
+}
+
+async fn points(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    Params(query): Params<PointsQuery>,
+) -> Answer<Json<Vec<SeriesPoints>>> {
+    let id = known(&app, &caller, &id).await?;
+    let (from, to) = super::range(query.from, query.to, app.now(), 3_600)?;
+    let steps = super::steps(query.max_points)?;
+    Ok(Json(history::points(&app, caller.tenant(), &id, &query, from, to, steps).await?))
+}
+
+async fn anomalies(
+    State(app): State<App>,
+    caller: Caller,
+    Params(query): Params<AnomalyQuery>,
+) -> Answer<Json<Page<Anomaly>>> {
+    let (from, to) = super::range(query.from, query.to, app.now(), 86_400)?;
+    Ok(Json(history::anomalies(&app, caller.tenant(), &query, from, to).await?))
+}
+
+async fn dependencies(
+    State(app): State<App>,
+    caller: Caller,
+    Params(query): Params<DependencyQuery>,
+) -> Answer<Json<Vec<Dependency>>> {
+    let since = app.now() - DEPENDENCIES_SEEN;
+    let all = app.store.resources().dependencies(caller.tenant(), since).await?;
+    let touches = |d: &Dependency| match &query.resource_id {
+        Some(id) => d.from == *id || d.to == *id,
+        None => true,
+    };
+    Ok(Json(all.iter().map(convert::dependency).filter(touches).collect()))
+}
