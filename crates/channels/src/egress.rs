@@ -146,7 +146,7 @@ pub fn check_url(text: &str, origin: Origin, config: &EgressConfig) -> Result<Ur
     }
     let is_local =
         |suffix: &&str| bare == *suffix || bare.strip_suffix(suffix).is_some_and(|s| s.ends_with('.'));
-    if origin == Origin::Api && (!bare.contains('.') || LOCAL_SUFFIXES.iter().any(|s| is_local(s))) {
+    if origin == Origin::Api && (!bare.contains('.') || LOCAL_SUFFIXES.iter().any(is_local)) {
         return Err(EgressError::LocalName(bare.to_owned()));
     }
     Ok(url)

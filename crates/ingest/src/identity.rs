@@ -73,7 +73,7 @@ pub fn identify(attributes: Attributes) -> Identified {
     }
     let describes = |key: &str| {
         let under = |prefix: &&str| key == *prefix || (prefix.ends_with('.') && key.starts_with(*prefix));
-        !NEVER.iter().any(|p| under(p)) && (host || !OF_MACHINES.iter().any(|p| under(p)))
+        !NEVER.iter().any(&under) && (host || !OF_MACHINES.iter().any(under))
     };
     let kept = attributes.into_iter().filter(|(key, _)| describes(key)).collect();
     Identified { resource: Resource { id: resource_id(kind, &path), kind, name, attributes: kept }, instance }
