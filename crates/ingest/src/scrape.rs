@@ -138,6 +138,10 @@ impl Scraper {
         budget: Arc<SeriesBudget>,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ScrapeConfigError> {
+        let mut targets = Vec::new();
+        for job in jobs {
+            targets.extend(Target::all_of(job, environment)?);
+        }
         let client = Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()
@@ -145,10 +149,6 @@ impl Scraper {
             .user_agent(concat!("echobase/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(ScrapeConfigError::Client)?;
-        let mut targets = Vec::new();
-        for job in jobs {
-            targets.extend(Target::all_of(job, environment)?);
-        }
         let status = |target: &Target| TargetStatus {
             job: target.job.clone(),
             instance: target.instance.clone(),

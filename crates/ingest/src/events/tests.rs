@@ -120,6 +120,8 @@ fn a_mark_at_the_start_and_ends_of_lines_from_windows_do_not_matter() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
         _ = read(&body);

@@ -263,6 +263,8 @@ fn metric_columns_are_read_from_their_flag() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn arbitrary_bytes_never_panic(text in prop::collection::vec(any::<u8>(), 0..300)) {
         _ = shown_all(&text, &Mapping::default());

@@ -203,6 +203,8 @@ fn a_line_that_is_not_utf8_costs_itself_only() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..300)) {
         for format in [Format::Text, Format::OpenMetrics] {
