@@ -1,12 +1,17 @@
-//! Act by people: alerts from assessments and from other parts, de-duplicated, grouped, acknowledged, resolved.
+//! Act by people: alerts, grouping, de-duplication.
 //!
-//! **Invariant:** judging an assessment is pure ([`rule::judge`]); every change of an alert commits together with its
-//! ledger entry and with the message that tells of it. This crate sends nothing: messages leave by the outbox.
+//! **Invariant:** an alert, its ledger entry and the message that tells people of it commit in one transaction; one
+//! open alert per dedup key; what is told is rendered when it is sent, so that a message never tells of a state that
+//! is over as if it still held. Judging ([`rule`]) is pure. No clock: `now` is an argument.
 
 pub mod config;
+pub mod error;
 pub mod message;
 pub mod oncall;
 pub mod rule;
 
-pub use config::OncallConfig;
-pub use oncall::{Change, Oncall, OncallError, Raise};
+mod duration_text;
+
+pub use config::{OncallConfig, RuleConfig};
+pub use error::OncallError;
+pub use oncall::{Change, Oncall, Raise};

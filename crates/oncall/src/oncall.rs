@@ -1,28 +1,43 @@
-//! The alerts of all tenants: judged each cycle, raised by other parts, taken by people.
+//! The handle: from assessments and other parts' troubles to alerts, entries and messages.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use echobase_store::alert::{AlertFilter, Fired, StateFilter};
+use echobase_store::alert::{AlertFilter, Fired};
 use echobase_store::outbox::NewMessage;
-use echobase_store::{PageRequest, Store, StoreError, Trail, fresh_uuid};
+use echobase_store::{PageRequest, Store, Trail, fresh_uuid};
 use echobase_types::alert::{Alert, AlertState};
 use echobase_types::assessment::{Assessment, Severity};
 use echobase_types::ledger::{Actor, EntryDraft};
-use echobase_types::{AlertId, Attributes, ErrorKind, PrincipalId, ResourceId, TenantId, Timestamp};
+use echobase_types::{AlertId, Attributes, PrincipalId, ResourceId, TenantId, Timestamp};
 use tokio::sync::broadcast;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::OncallConfig;
+use crate::error::OncallError;
 use crate::message;
-use crate::rule::{Finding, Rule, Standing, Verdict, judge};
+use crate::rule::{Memory, Rule, Verdict, group, judge};
 
-/// Changes that a slow subscriber may lag behind.
-const LAG: usize = 256;
-/// Alerts that one message lists.
-const LISTED: usize = 50;
+/// Changes that a slow reader may lag behind.
+const LAG: usize = 1_024;
+/// An alert that fires on is written so often.
+const WRITE_EVERY: Duration = Duration::from_secs(60);
+/// The setting that lists the open alerts of other parts that were told.
+const TOLD: &str = "oncall.told";
+/// Ids that the list holds at most: it stays within what a setting may have.
+const MAX_TOLD: usize = 1_500;
 
-/// Something that another part wants people to know.
+/// An alert changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Whose.
+    pub tenant: TenantId,
+    /// As it is now.
+    pub alert: Alert,
+}
+
+/// Trouble that another part has found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raise {
     /// Same key, same alert.
@@ -41,114 +56,193 @@ pub struct Raise {
     pub detail: String,
 }
 
-/// An alert that changed.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// Whose.
-    pub tenant: TenantId,
-    /// The alert as it is now.
-    pub alert: Alert,
-}
-
-/// A failed act on alerts.
-#[derive(Debug, thiserror::Error)]
-#[error("keep alerts")]
-pub struct OncallError(#[from] StoreError);
-
-impl OncallError {
-    /// The class of the failure.
-    pub fn kind(&self) -> ErrorKind {
-        self.0.kind()
-    }
-}
-
-/// The alerts. Cheap to clone.
+/// Act by people. Cheap to clone.
 #[derive(Clone)]
 pub struct Oncall {
-    store: Store,
-    config: Arc<OncallConfig>,
-    memory: Arc<Mutex<HashMap<TenantId, Memory>>>,
-    changes: broadcast::Sender<Change>,
+    inner: Arc<Inner>,
 }
 
-/// What is remembered of a tenant between cycles. All of it can be had again from the store.
-#[derive(Debug, Default)]
-struct Memory {
-    standings: HashMap<(ResourceId, Rule), Standing>,
-    /// When the next message of a group is due, or when its last one was.
-    told: HashMap<String, Timestamp>,
+struct Inner {
+    store: Store,
+    config: OncallConfig,
+    changes: broadcast::Sender<Change>,
+    volatile: Mutex<Volatile>,
+}
+
+type Key = (TenantId, ResourceId, Rule);
+
+/// What may be forgotten: open alerts are found in the store again.
+#[derive(Default)]
+struct Volatile {
+    /// Tenants whose open alerts were taken up.
+    known: HashSet<TenantId>,
+    memory: HashMap<Key, Memory>,
+    /// When a firing alert was last written, and how it read.
+    written: HashMap<Key, (Timestamp, Severity)>,
+    /// When each group is told next, or was told last.
+    told: HashMap<(TenantId, String), Timestamp>,
+}
+
+fn dedup_key(rule: Rule, resource: &ResourceId) -> String {
+    format!("{}/{resource}", rule.as_str())
 }
 
 impl Oncall {
-    /// With these settings.
+    /// Over this store.
     pub fn new(store: Store, config: OncallConfig) -> Self {
-        let config = Arc::new(config);
-        Self { store, config, memory: Arc::default(), changes: broadcast::channel(LAG).0 }
+        let inner = Inner { store, config, changes: broadcast::channel(LAG).0, volatile: Mutex::default() };
+        Self { inner: Arc::new(inner) }
     }
 
-    /// Every change from now on.
+    /// The changes to come.
     pub fn subscribe(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
+        self.inner.changes.subscribe()
     }
 
-    /// Judges one cycle's assessments.
+    /// Judges the rules on the assessments of one cycle, and takes up alerts that other parts have fired in
+    /// transactions of their own.
     pub async fn observe(
         &self,
         tenant: &TenantId,
-        all: &[Assessment],
+        assessments: &[Assessment],
         now: Timestamp,
     ) -> Result<(), OncallError> {
-        self.remember(tenant).await?;
-        for assessment in all {
+        let inner = &self.inner;
+        inner.take_up(tenant).await?;
+        for assessment in assessments {
             for rule in Rule::ALL {
-                match self.step(tenant, rule, assessment, now) {
-                    Verdict::Quiet => {}
-                    Verdict::Fire(found) => {
-                        self.raise(tenant, raise_of(rule, assessment, found), now).await?;
-                    }
-                    Verdict::Resolve => {
-                        self.resolve(tenant, &key(rule, &assessment.resource_id), now).await?
-                    }
-                }
+                inner.judge(tenant, rule, assessment, now).await?;
+            }
+        }
+        self.tick(tenant, now).await
+    }
+
+    /// What is due by the clock alone: tells of alerts that other parts have fired, and resolves those of resources
+    /// that are heard of no more.
+    pub async fn tick(&self, tenant: &TenantId, now: Timestamp) -> Result<(), OncallError> {
+        let open = self.inner.store.alerts().open(tenant).await?;
+        self.inner.tell_others(tenant, &open, now).await?;
+        for alert in &open {
+            let ours = Rule::parse(&alert.rule).is_some();
+            if ours && now.since(alert.last_fired_at) >= self.inner.config.forget_after {
+                self.resolve(tenant, &alert.dedup_key, now).await?;
             }
         }
         Ok(())
     }
 
-    fn step(&self, tenant: &TenantId, rule: Rule, assessment: &Assessment, now: Timestamp) -> Verdict {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let standings = &mut memory.entry(tenant.clone()).or_default().standings;
-        let place = (assessment.resource_id.clone(), rule);
-        let standing = standings.get(&place).copied().unwrap_or_default();
-        let (next, verdict) = judge(rule, standing, assessment, &self.config, now);
-        if next == Standing::Clear {
-            standings.remove(&place);
-        } else {
-            standings.insert(place, next);
-        }
-        verdict
+    /// Fires an alert for another part. Firing it again only updates it.
+    pub async fn raise(&self, tenant: &TenantId, raise: Raise, now: Timestamp) -> Result<Alert, OncallError> {
+        self.inner.fire(tenant, raise, now).await
     }
 
-    /// After a start: what fired before fires still, until an assessment says otherwise.
-    async fn remember(&self, tenant: &TenantId) -> Result<(), OncallError> {
-        let known = self.memory.lock().unwrap_or_else(PoisonError::into_inner).contains_key(tenant);
-        if known {
+    /// Resolves the alert of a dedup key; `None` if it does not fire.
+    pub async fn resolve(
+        &self,
+        tenant: &TenantId,
+        dedup_key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Alert>, OncallError> {
+        self.inner.resolve(tenant, dedup_key, now).await
+    }
+
+    /// Notes that a person has taken an alert.
+    pub async fn acknowledge(
+        &self,
+        tenant: &TenantId,
+        id: AlertId,
+        by: PrincipalId,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Alert, OncallError> {
+        let entry = EntryDraft::new(actor, "alert.ack", "alert", id);
+        let alert = self.inner.store.alerts().acknowledge(tenant, id, by, entry.into(), now).await?;
+        self.inner.changed(tenant, &alert);
+        Ok(alert)
+    }
+
+    /// The body of a message on a group, as things are now.
+    pub async fn message(&self, tenant: &TenantId, group: &str) -> Result<String, OncallError> {
+        let filter = AlertFilter { group_key: Some(group.to_owned()), ..AlertFilter::default() };
+        let page = self.inner.store.alerts().page(tenant, &filter, &PageRequest::largest()).await?;
+        Ok(message::render(tenant, group, &page.items))
+    }
+}
+
+impl Inner {
+    fn volatile(&self) -> MutexGuard<'_, Volatile> {
+        // What may be forgotten is not damaged by a panic elsewhere.
+        self.volatile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self, tenant: &TenantId, alert: &Alert) {
+        // Nobody listening is fine.
+        let _ = self.changes.send(Change { tenant: tenant.clone(), alert: alert.clone() });
+    }
+
+    /// After a start: what fires in the store fires in memory.
+    async fn take_up(&self, tenant: &TenantId) -> Result<(), OncallError> {
+        if self.volatile().known.contains(tenant) {
             return Ok(());
         }
         let open = self.store.alerts().open(tenant).await?;
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = memory.entry(tenant.clone()).or_default();
+        let mut volatile = self.volatile();
         for alert in open {
-            let rule = Rule::ALL.into_iter().find(|r| r.as_str() == alert.rule);
-            if let (Some(resource), Some(rule)) = (alert.resource_id, rule) {
-                own.standings.insert((resource, rule), Standing::Firing);
+            let (Some(rule), Some(resource)) = (Rule::parse(&alert.rule), alert.resource_id) else {
+                continue;
+            };
+            let firing = Memory { firing: Some(alert.severity), ..Memory::default() };
+            volatile.memory.insert((tenant.clone(), resource, rule), firing);
+        }
+        volatile.known.insert(tenant.clone());
+        Ok(())
+    }
+
+    async fn judge(
+        &self,
+        tenant: &TenantId,
+        rule: Rule,
+        assessment: &Assessment,
+        now: Timestamp,
+    ) -> Result<(), OncallError> {
+        let key = (tenant.clone(), assessment.resource_id.clone(), rule);
+        let before = self.volatile().memory.get(&key).copied().unwrap_or_default();
+        let (verdict, after) = judge(rule, assessment, before, &self.config.rules, now);
+        match verdict {
+            Verdict::Keep => {}
+            Verdict::Fire { severity, summary, detail } => {
+                let last = self.volatile().written.get(&key).copied();
+                let is_due = last.is_none_or(|(at, was)| was != severity || now.since(at) >= WRITE_EVERY);
+                if before.firing.is_none() || is_due {
+                    let raise = Raise {
+                        dedup_key: dedup_key(rule, &assessment.resource_id),
+                        group_key: group(rule, assessment),
+                        resource_id: Some(assessment.resource_id.clone()),
+                        rule: rule.as_str().to_owned(),
+                        severity,
+                        summary,
+                        detail,
+                    };
+                    self.fire(tenant, raise, now).await?;
+                    self.volatile().written.insert(key.clone(), (now, severity));
+                }
             }
+            Verdict::Resolve => {
+                self.resolve(tenant, &dedup_key(rule, &assessment.resource_id), now).await?;
+            }
+        }
+        // Only now: had the store refused, the same verdict comes again.
+        let mut volatile = self.volatile();
+        if after == Memory::default() {
+            volatile.memory.remove(&key);
+            volatile.written.remove(&key);
+        } else {
+            volatile.memory.insert(key, after);
         }
         Ok(())
     }
 
-    /// Fires an alert, or notes that it fires still.
-    pub async fn raise(&self, tenant: &TenantId, raise: Raise, now: Timestamp) -> Result<(), OncallError> {
+    async fn fire(&self, tenant: &TenantId, raise: Raise, now: Timestamp) -> Result<Alert, OncallError> {
         let alert = Alert {
             id: AlertId::from_uuid(fresh_uuid(now)?),
             dedup_key: raise.dedup_key,
@@ -164,199 +258,136 @@ impl Oncall {
             count: 1,
             labels: Attributes::new(),
         };
-        let trail = |fired: &Fired| self.trail(tenant, fired.alert(), "alert.fire", now);
+        let mut due = None;
+        let trail = |fired: &Fired| {
+            let told = fired.alert();
+            let entry = entry("alert.fire", told).fact("worse", matches!(fired, Fired::Worse(_)));
+            due = self.next_message(tenant, &told.group_key, now);
+            self.with_messages(entry.into(), &told.group_key, due)
+        };
         let fired = self.store.alerts().fire(tenant, &alert, trail, now).await?;
-        if !matches!(fired, Fired::Again(_)) {
-            let a = fired.alert();
-            warn!(tenant = %tenant, alert = %a.id, rule = a.rule, severity = a.severity.as_str(), "{}", a.summary);
-            self.tell(tenant, a);
+        self.note_message(tenant, &fired.alert().group_key, due);
+        match &fired {
+            Fired::New(a) | Fired::Worse(a) if a.severity == Severity::Critical => {
+                error!(tenant = %tenant, rule = a.rule, alert = %a.id, summary = a.summary, "alert");
+            }
+            Fired::New(a) | Fired::Worse(a) => {
+                warn!(tenant = %tenant, rule = a.rule, alert = %a.id, summary = a.summary, "alert");
+            }
+            Fired::Again(_) => {}
         }
-        Ok(())
+        self.changed(tenant, fired.alert());
+        Ok(fired.alert().clone())
     }
 
-    /// Resolves the open alert of a key, if there is one.
-    pub async fn resolve(
+    async fn resolve(
         &self,
         tenant: &TenantId,
         dedup_key: &str,
         now: Timestamp,
+    ) -> Result<Option<Alert>, OncallError> {
+        let mut due = None;
+        let trail = |alert: &Alert| {
+            due = self.next_message(tenant, &alert.group_key, now);
+            self.with_messages(entry("alert.resolve", alert).into(), &alert.group_key, due)
+        };
+        let resolved = self.store.alerts().resolve(tenant, dedup_key, trail, now).await?;
+        if let Some(alert) = &resolved {
+            self.note_message(tenant, &alert.group_key, due);
+            if let (Some(rule), Some(resource)) = (Rule::parse(&alert.rule), &alert.resource_id) {
+                let key = (tenant.clone(), resource.clone(), rule);
+                let mut volatile = self.volatile();
+                volatile.memory.remove(&key);
+                volatile.written.remove(&key);
+            }
+            info!(tenant = %tenant, rule = alert.rule, alert = %alert.id, summary = alert.summary, "alert resolved");
+            self.changed(tenant, alert);
+        }
+        Ok(resolved)
+    }
+
+    /// When a group is to be told of a change now; `None` if a message that is still to be sent tells of it anyway.
+    fn next_message(&self, tenant: &TenantId, group: &str, now: Timestamp) -> Option<Timestamp> {
+        if self.config.tell.is_empty() {
+            return None;
+        }
+        let soonest = now + self.config.group_wait;
+        match self.volatile().told.get(&(tenant.clone(), group.to_owned())) {
+            Some(last) if *last > now => None,
+            Some(last) => Some(soonest.max(*last + self.config.group_interval)),
+            None => Some(soonest),
+        }
+    }
+
+    fn note_message(&self, tenant: &TenantId, group: &str, due: Option<Timestamp>) {
+        if let Some(due) = due {
+            self.volatile().told.insert((tenant.clone(), group.to_owned()), due);
+        }
+    }
+
+    fn with_messages(&self, trail: Trail, group: &str, due: Option<Timestamp>) -> Trail {
+        if due.is_none() {
+            return trail;
+        }
+        self.config.tell.iter().fold(trail, |trail, channel| {
+            trail.message(NewMessage {
+                channel: channel.clone(),
+                subject: format!("{}{group}", message::SUBJECT),
+                // Rendered when it is sent.
+                body: String::new(),
+                not_before: due,
+            })
+        })
+    }
+
+    /// Tells of alerts that other parts have fired in transactions of their own. Which were told is noted in the
+    /// transaction that tells of them.
+    async fn tell_others(
+        &self,
+        tenant: &TenantId,
+        open: &[Alert],
+        now: Timestamp,
     ) -> Result<(), OncallError> {
-        let trail = |alert: &Alert| self.trail(tenant, alert, "alert.resolve", now);
-        if let Some(alert) = self.store.alerts().resolve(tenant, dedup_key, trail, now).await? {
-            info!(tenant = %tenant, alert = %alert.id, rule = alert.rule, "resolved: {}", alert.summary);
-            self.tell(tenant, &alert);
+        let told = self.store.settings().get(tenant, TOLD).await?.unwrap_or_default();
+        let told: HashSet<&str> = told.split(' ').collect();
+        let is_theirs = |a: &&Alert| a.rule.starts_with("intervention.") || a.rule.starts_with("playbook.");
+        let theirs: Vec<&Alert> = open.iter().filter(is_theirs).collect();
+        let new: Vec<&Alert> =
+            theirs.iter().copied().filter(|a| !told.contains(a.id.to_string().as_str())).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let groups: BTreeSet<&str> = new.iter().map(|a| a.group_key.as_str()).collect();
+        let mut trail = Trail::none();
+        let mut due = Vec::new();
+        for group in groups {
+            let at = self.next_message(tenant, group, now);
+            trail = self.with_messages(trail, group, at);
+            due.push((group, at));
+        }
+        let ids: Vec<String> = theirs.iter().rev().take(MAX_TOLD).map(|a| a.id.to_string()).collect();
+        self.store.settings().set(tenant, TOLD, &ids.join(" "), trail, now).await?;
+        for (group, at) in due {
+            self.note_message(tenant, group, at);
+        }
+        for alert in new {
+            warn!(tenant = %tenant, rule = alert.rule, alert = %alert.id, summary = alert.summary, "alert");
+            self.changed(tenant, alert);
         }
         Ok(())
     }
-
-    /// A person takes an alert.
-    pub async fn acknowledge(
-        &self,
-        tenant: &TenantId,
-        id: AlertId,
-        by: PrincipalId,
-        actor: Actor,
-        now: Timestamp,
-    ) -> Result<Alert, OncallError> {
-        let trail = EntryDraft::new(actor, "alert.acknowledge", "alert", id).into();
-        let alert = self.store.alerts().acknowledge(tenant, id, by, trail, now).await?;
-        self.tell(tenant, &alert);
-        Ok(alert)
-    }
-
-    /// The body of a message about a group, as things are now.
-    pub async fn message(&self, tenant: &TenantId, group: &str) -> Result<String, OncallError> {
-        let filter = AlertFilter { group_key: Some(group.to_owned()), ..AlertFilter::default() };
-        let open = AlertFilter { state: Some(StateFilter::Open), ..filter.clone() };
-        let mut alerts = self.store.alerts().page(tenant, &open, &PageRequest::largest()).await?.items;
-        if alerts.is_empty() {
-            // The newest of the group says what is over.
-            alerts = self.store.alerts().page(tenant, &filter, &PageRequest::first()).await?.items;
-            alerts.truncate(1);
-        }
-        alerts.sort_by_key(|a| std::cmp::Reverse(a.severity));
-        alerts.truncate(LISTED);
-        Ok(message::body(tenant.as_str(), group, &alerts))
-    }
-
-    fn tell(&self, tenant: &TenantId, alert: &Alert) {
-        // Nobody listening is fine.
-        let _ = self.changes.send(Change { tenant: tenant.clone(), alert: alert.clone() });
-    }
-
-    /// Entry and messages of a change. One message per group, channel and interval; what comes in between is in it,
-    /// because it is written when it is sent.
-    fn trail(&self, tenant: &TenantId, alert: &Alert, action: &str, now: Timestamp) -> Trail {
-        let entry = EntryDraft::new(Actor::system("oncall"), action, "alert", alert.id)
-            .fact("rule", alert.rule.as_str())
-            .fact("severity", alert.severity.as_str())
-            .fact("dedup_key", alert.dedup_key.as_str());
-        let entry = match &alert.resource_id {
-            Some(resource) => entry.fact("resource", resource.to_string()),
-            None => entry,
-        };
-        let mut trail = Trail::from(entry);
-        let Some(due) = self.due(tenant, &alert.group_key, now) else { return trail };
-        for webhook in &self.config.webhooks {
-            trail = trail.message(NewMessage {
-                channel: webhook.clone(),
-                subject: format!("{}{}", message::SUBJECT, alert.group_key),
-                body: String::new(),
-                not_before: Some(due),
-            });
-        }
-        trail
-    }
-
-    /// When the next message of a group is to leave; `None` if one is on its way already.
-    fn due(&self, tenant: &TenantId, group: &str, now: Timestamp) -> Option<Timestamp> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = &mut memory.entry(tenant.clone()).or_default().told;
-        let due = match told.get(group) {
-            Some(waiting) if *waiting > now => return None,
-            Some(last) => (*last + self.config.group_interval).max(now + self.config.group_wait),
-            None => now + self.config.group_wait,
-        };
-        told.insert(group.to_owned(), due);
-        Some(due)
-    }
 }
 
-fn key(rule: Rule, resource: &ResourceId) -> String {
-    format!("{}/{resource}", rule.as_str())
-}
-
-fn raise_of(rule: Rule, assessment: &Assessment, found: Finding) -> Raise {
-    Raise {
-        dedup_key: key(rule, &assessment.resource_id),
-        group_key: assessment.resource_id.to_string(),
-        resource_id: Some(assessment.resource_id.clone()),
-        rule: rule.as_str().to_owned(),
-        severity: found.severity,
-        summary: found.summary,
-        detail: found.detail,
+fn entry(action: &str, alert: &Alert) -> EntryDraft {
+    let mut entry = EntryDraft::new(Actor::system("oncall"), action, "alert", alert.id)
+        .fact("rule", alert.rule.as_str())
+        .fact("severity", alert.severity.as_str())
+        .fact("dedup_key", alert.dedup_key.as_str());
+    if let Some(resource) = &alert.resource_id {
+        entry = entry.fact("resource", resource.as_str());
     }
+    entry
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
-    use std::time::Duration;
-
-    use echobase_store::{Location, OpenMode};
-
-    use super::*;
-
-    async fn oncall(webhooks: &[&str]) -> (Oncall, TenantId) {
-        let store = Store::open(Location::Memory, OpenMode::RefuseDamage, Timestamp::EPOCH).await.unwrap();
-        let tenant = TenantId::default_tenant();
-        store.tenants().create(&tenant, "Default", Trail::none(), Timestamp::EPOCH).await.unwrap();
-        let config = OncallConfig {
-            webhooks: webhooks.iter().map(|w| (*w).to_owned()).collect(),
-            group_wait: Duration::from_secs(10),
-            ..OncallConfig::default()
-        };
-        (Oncall::new(store, config), tenant)
-    }
-
-    fn raise(key: &str, severity: Severity) -> Raise {
-        Raise {
-            dedup_key: key.to_owned(),
-            group_key: "g".to_owned(),
-            resource_id: None,
-            rule: "test.rule".to_owned(),
-            severity,
-            summary: format!("{key} is bad"),
-            detail: String::new(),
-        }
-    }
-
-    #[tokio::test]
-    async fn the_same_key_is_one_alert_and_one_entry_until_it_is_resolved() {
-        let (oncall, tenant) = oncall(&[]).await;
-        let at = Timestamp::from_secs;
-        for second in 0..5 {
-            oncall.raise(&tenant, raise("a", Severity::Warning), at(second)).await.unwrap();
-        }
-        let open = oncall.store.alerts().open(&tenant).await.unwrap();
-        assert_eq!((open.len(), open[0].count), (1, 5));
-        oncall.resolve(&tenant, "a", at(6)).await.unwrap();
-        oncall.resolve(&tenant, "a", at(7)).await.unwrap();
-        let head = oncall.store.ledger().head(&tenant).await.unwrap();
-        assert_eq!(head.size, 2, "one entry for firing, one for resolving");
-    }
-
-    #[tokio::test]
-    async fn alerts_of_a_group_leave_in_one_message_that_tells_how_things_are_then() {
-        let (oncall, tenant) = oncall(&["pager"]).await;
-        let at = Timestamp::from_secs;
-        oncall.raise(&tenant, raise("a", Severity::Warning), at(100)).await.unwrap();
-        oncall.raise(&tenant, raise("b", Severity::Critical), at(105)).await.unwrap();
-        let outbox = oncall.store.outbox();
-        let lease = Duration::from_secs(30);
-        assert!(outbox.claim("w", 10, lease, at(106)).await.unwrap().is_empty(), "the group waits for more");
-        let due = outbox.claim("w", 10, lease, at(111)).await.unwrap();
-        assert_eq!(due.len(), 1);
-        let group = due[0].subject.strip_prefix(message::SUBJECT).unwrap();
-        let body = oncall.message(&tenant, group).await.unwrap();
-        assert!(body.contains("b is bad (and 1 more)") && body.contains("\"firing\""), "{body}");
-    }
-
-    #[tokio::test]
-    async fn what_fired_before_a_restart_resolves_after_it() {
-        let (first, tenant) = oncall(&[]).await;
-        let config = OncallConfig { hold: Duration::ZERO, ..OncallConfig::default() };
-        let firing = Raise {
-            dedup_key: "stability.low/service:x".to_owned(),
-            resource_id: Some("service:x".parse().unwrap()),
-            rule: "stability.low".to_owned(),
-            ..raise("x", Severity::Warning)
-        };
-        first.raise(&tenant, firing, Timestamp::from_secs(1)).await.unwrap();
-        let second = Oncall::new(first.store.clone(), config);
-        second.remember(&tenant).await.unwrap();
-        let memory = second.memory.lock().unwrap();
-        let place = ("service:x".parse().unwrap(), Rule::StabilityLow);
-        assert_eq!(memory[&tenant].standings.get(&place), Some(&Standing::Firing));
-    }
-}
+mod tests;

@@ -1,22 +1,23 @@
-//! What an assessment says to people: rules with hold and hysteresis, so that an alert neither flickers nor sleeps.
+//! The rules that make alerts of assessments. Pure: a level, a time it must be passed, and a lower level at which it
+//! is over.
 
 use std::time::Duration;
 
-use echobase_types::Timestamp;
-use echobase_types::assessment::{Assessment, Severity};
+use echobase_types::assessment::{Assessment, Component, Severity};
+use echobase_types::{Timestamp, duration};
 
-use crate::OncallConfig;
+use crate::config::RuleConfig;
 
-/// The rules that are judged from assessments.
+/// A rule over assessments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
     /// The stability score is low.
     StabilityLow,
-    /// Failure within the horizon is likely.
+    /// Collapse is likely.
     RiskHigh,
-    /// A bounded resource runs out soon.
+    /// A bounded resource is used up soon.
     ExhaustionSoon,
-    /// No signal comes any more.
+    /// Nothing is heard of it.
     ResourceSilent,
 }
 
@@ -34,255 +35,197 @@ impl Rule {
             Self::ResourceSilent => "resource.silent",
         }
     }
+
+    /// The rule of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.as_str() == name)
+    }
 }
 
-/// Where one rule stands on one resource.
+/// What a rule sees in one assessment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Level {
+    /// Bad.
+    Bad {
+        /// How bad.
+        severity: Severity,
+        /// One line.
+        summary: String,
+        /// The reasons.
+        detail: String,
+    },
+    /// Neither bad nor well: what is firing stays, what is not stays quiet.
+    Between,
+    /// Well.
+    Well,
+    /// Nothing can be said.
+    Unknown,
+}
+
+/// What is remembered of a rule on one resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
-    /// It does not hold.
-    #[default]
-    Clear,
-    /// It holds since then, not yet long enough.
-    Pending(Timestamp),
-    /// It fires.
-    Firing,
-    /// It fires, and is gone since then, not yet long enough.
-    Clearing(Timestamp),
+pub struct Memory {
+    /// Since when it is bad without a break, while it does not fire.
+    pub bad_since: Option<Timestamp>,
+    /// Since when it is well without a break, while it fires.
+    pub well_since: Option<Timestamp>,
+    /// The severity with which it fires.
+    pub firing: Option<Severity>,
 }
 
-/// What becomes of an alert.
+/// What is to be done about an alert.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Nothing to tell.
-    Quiet,
-    /// It fires, with these words.
-    Fire(Finding),
-    /// It no longer holds.
+    /// Nothing.
+    Keep,
+    /// It fires, or fires on.
+    Fire {
+        /// How bad.
+        severity: Severity,
+        /// One line.
+        summary: String,
+        /// The reasons.
+        detail: String,
+    },
+    /// It is over.
     Resolve,
 }
 
-/// What a firing rule says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
-    /// How bad.
-    pub severity: Severity,
-    /// One line.
-    pub summary: String,
-    /// The reasons, a line each.
-    pub detail: String,
-}
-
-/// How an assessment stands to a rule now, before hold and hysteresis.
-enum Sight {
-    Holds(Finding),
-    /// Between the two thresholds: what was, stays.
-    Between,
-    Gone,
-}
-
-/// Judges one rule on one assessment. Pure: the standing goes in and comes out.
+/// Judges one rule on one assessment, and what to remember for the next.
 pub fn judge(
     rule: Rule,
-    standing: Standing,
     assessment: &Assessment,
-    config: &OncallConfig,
+    before: Memory,
+    config: &RuleConfig,
     now: Timestamp,
-) -> (Standing, Verdict) {
-    let held = |since: Timestamp| now.since(since) >= config.hold;
-    match (see(rule, assessment, config, now), standing) {
-        (Sight::Holds(found), Standing::Clear) if config.hold.is_zero() => {
-            (Standing::Firing, Verdict::Fire(found))
+) -> (Verdict, Memory) {
+    // What is long silent says nothing of its state now: only the silence is an alert.
+    let silent = now.since(assessment.last_signal_at) >= config.silent_after;
+    let seen = if silent && rule != Rule::ResourceSilent {
+        Level::Unknown
+    } else {
+        level(rule, assessment, config, now)
+    };
+    let mut memory = before;
+    let hold = if rule == Rule::ResourceSilent { Duration::ZERO } else { config.fire_after };
+    match seen {
+        Level::Bad { severity, summary, detail } => {
+            memory.well_since = None;
+            let since = *memory.bad_since.get_or_insert(now);
+            if before.firing.is_none() && now.since(since) < hold {
+                return (Verdict::Keep, memory);
+            }
+            memory.firing = Some(severity);
+            (Verdict::Fire { severity, summary, detail }, memory)
         }
-        (Sight::Holds(_), Standing::Clear) => (Standing::Pending(now), Verdict::Quiet),
-        (Sight::Holds(found), Standing::Pending(since)) if held(since) => {
-            (Standing::Firing, Verdict::Fire(found))
+        Level::Between => {
+            (memory.bad_since, memory.well_since) = (None, None);
+            (Verdict::Keep, memory)
         }
-        (Sight::Holds(_), Standing::Pending(since)) => (Standing::Pending(since), Verdict::Quiet),
-        (Sight::Holds(found), Standing::Firing | Standing::Clearing(_)) => {
-            (Standing::Firing, Verdict::Fire(found))
+        Level::Unknown => {
+            memory.bad_since = None;
+            (Verdict::Keep, memory)
         }
-        (Sight::Gone, Standing::Firing) if config.hold.is_zero() => (Standing::Clear, Verdict::Resolve),
-        (Sight::Gone, Standing::Firing) => (Standing::Clearing(now), Verdict::Quiet),
-        (Sight::Gone, Standing::Clearing(since)) if held(since) => (Standing::Clear, Verdict::Resolve),
-        (Sight::Gone, Standing::Clearing(since)) => (Standing::Clearing(since), Verdict::Quiet),
-        (Sight::Gone | Sight::Between, Standing::Clear | Standing::Pending(_)) => {
-            (Standing::Clear, Verdict::Quiet)
+        Level::Well => {
+            memory.bad_since = None;
+            if before.firing.is_none() {
+                return (Verdict::Keep, memory);
+            }
+            let since = *memory.well_since.get_or_insert(now);
+            if now.since(since) < config.resolve_after {
+                return (Verdict::Keep, memory);
+            }
+            (Verdict::Resolve, Memory::default())
         }
-        (Sight::Between, Standing::Firing | Standing::Clearing(_)) => (Standing::Firing, Verdict::Quiet),
     }
 }
 
-fn see(rule: Rule, a: &Assessment, config: &OncallConfig, now: Timestamp) -> Sight {
+fn level(rule: Rule, a: &Assessment, config: &RuleConfig, now: Timestamp) -> Level {
+    let id = &a.resource_id;
     match rule {
-        Rule::StabilityLow => low_score(a, config),
-        Rule::RiskHigh => high_risk(a, config),
-        Rule::ExhaustionSoon => exhaustion(a, config),
-        Rule::ResourceSilent => silence(a, config, now),
+        Rule::StabilityLow => {
+            let score = a.stability.score;
+            if score.is_nan() {
+                return Level::Unknown;
+            }
+            if score >= config.stability_warning {
+                return if score >= config.stability_well { Level::Well } else { Level::Between };
+            }
+            let severity =
+                if score < config.stability_critical { Severity::Critical } else { Severity::Warning };
+            let reasons = a.stability.components.iter().flat_map(|c| &c.reasons);
+            let mut reasons: Vec<_> = reasons.collect();
+            reasons.sort_by(|x, y| y.contribution.total_cmp(&x.contribution));
+            let detail = told(reasons.iter().map(|r| r.words.as_str()));
+            Level::Bad { severity, summary: format!("{id} is unstable: its score is {score:.2}"), detail }
+        }
+        Rule::RiskHigh => {
+            if !a.risk.predictable || a.risk.probability.is_nan() {
+                return Level::Unknown;
+            }
+            let p = a.risk.probability;
+            if p < config.risk_warning {
+                return if p < config.risk_well { Level::Well } else { Level::Between };
+            }
+            let severity = if p >= config.risk_critical { Severity::Critical } else { Severity::Warning };
+            let within = duration::format(a.risk.horizon);
+            let expected = a.risk.expected_in.map_or_else(String::new, |t| {
+                format!(", expected in {}", duration::format(Duration::from_secs(t.as_secs())))
+            });
+            let summary =
+                format!("{id} collapses within {within} with a probability of {:.0} %{expected}", p * 100.0);
+            Level::Bad { severity, summary, detail: told(a.risk.features.iter().map(|r| r.words.as_str())) }
+        }
+        Rule::ExhaustionSoon => {
+            let Some(first) = a.exhaustion.iter().min_by_key(|e| e.time_left) else { return Level::Well };
+            if first.time_left > config.exhaustion_warning {
+                return if first.time_left > config.exhaustion_well { Level::Well } else { Level::Between };
+            }
+            let critical = first.time_left <= config.exhaustion_critical;
+            let severity = if critical { Severity::Critical } else { Severity::Warning };
+            let left = duration::format(Duration::from_secs(first.time_left.as_secs()));
+            let summary = format!("{id} runs out of {} in {left}", first.vital.as_str());
+            Level::Bad { severity, summary, detail: told(a.exhaustion.iter().map(|e| e.words.as_str())) }
+        }
+        Rule::ResourceSilent => {
+            let silent = now.since(a.last_signal_at);
+            if silent < config.silent_after {
+                return Level::Well;
+            }
+            let silent = duration::format(Duration::from_secs(silent.as_secs()));
+            Level::Bad {
+                severity: Severity::Warning,
+                summary: format!("nothing is heard of {id}"),
+                detail: format!("its last signal is {silent} old, of {} series", a.series),
+            }
+        }
     }
 }
 
-fn low_score(a: &Assessment, config: &OncallConfig) -> Sight {
-    let score = a.stability.score;
-    if score >= config.low_score + config.hysteresis {
-        return Sight::Gone;
-    }
-    if score >= config.low_score {
-        return Sight::Between;
-    }
-    let severity = if score < config.critical_score { Severity::Critical } else { Severity::Warning };
-    let mut reasons: Vec<_> = a.stability.components.iter().flat_map(|c| &c.reasons).collect();
-    reasons.sort_by(|x, y| y.contribution.total_cmp(&x.contribution));
-    let cause = reasons.first().map_or_else(String::new, |r| format!(": {}", r.words));
-    Sight::Holds(Finding {
-        severity,
-        summary: format!("stability of {} is {score:.2}{cause}", a.resource_id),
-        detail: lines(reasons.iter().map(|r| r.words.as_str())),
-    })
+fn told<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let all: Vec<&str> = words.filter(|w| !w.is_empty()).take(5).collect();
+    if all.is_empty() { "no reason stands out".to_owned() } else { all.join("; ") }
 }
 
-fn high_risk(a: &Assessment, config: &OncallConfig) -> Sight {
-    let risk = a.risk.probability;
-    if !a.risk.predictable || risk <= config.high_risk - config.hysteresis {
-        return Sight::Gone;
+/// The group of an alert on a resource: what it depends on, if that is what ails it most, else itself. So that one
+/// dead store is told once and not by each of its callers.
+pub fn group(rule: Rule, a: &Assessment) -> String {
+    let own = || a.resource_id.to_string();
+    if rule != Rule::StabilityLow {
+        return own();
     }
-    if risk <= config.high_risk {
-        return Sight::Between;
+    let all = a.stability.components.iter().flat_map(|c| c.reasons.iter().map(move |r| (c.component, r)));
+    let Some((Component::Dependency, worst)) =
+        all.max_by(|x, y| x.1.contribution.total_cmp(&y.1.contribution))
+    else {
+        return own();
+    };
+    // The analysis names the dependency as `stability of <id>`.
+    match worst.metric.strip_prefix("stability of ") {
+        Some(id) if id.parse::<echobase_types::ResourceId>().is_ok() => id.to_owned(),
+        _ => own(),
     }
-    let minutes = a.risk.horizon.as_secs() / 60;
-    let cause = a.risk.features.first().map_or_else(String::new, |r| format!(": {}", r.words));
-    Sight::Holds(Finding {
-        severity: Severity::Warning,
-        summary: format!("{} fails within {minutes} min with {:.0} %{cause}", a.resource_id, risk * 100.0),
-        detail: lines(a.risk.features.iter().map(|r| r.words.as_str())),
-    })
-}
-
-fn exhaustion(a: &Assessment, config: &OncallConfig) -> Sight {
-    let Some(first) = a.exhaustion.first() else { return Sight::Gone };
-    if first.time_left > config.exhaustion_within * 2 {
-        return Sight::Gone;
-    }
-    if first.time_left > config.exhaustion_within {
-        return Sight::Between;
-    }
-    Sight::Holds(Finding {
-        severity: Severity::Warning,
-        summary: format!("{}: {}", a.resource_id, first.words),
-        detail: lines(a.exhaustion.iter().map(|e| e.words.as_str())),
-    })
-}
-
-fn silence(a: &Assessment, config: &OncallConfig, now: Timestamp) -> Sight {
-    let silent = now.since(a.last_signal_at);
-    if silent < config.silent_after {
-        return Sight::Gone;
-    }
-    Sight::Holds(Finding {
-        severity: Severity::Critical,
-        summary: format!("{} is silent since {}", a.resource_id, a.last_signal_at),
-        detail: format!("no signal for {}", echobase_types::duration::format(whole_seconds(silent))),
-    })
-}
-
-fn whole_seconds(d: Duration) -> Duration {
-    Duration::from_secs(d.as_secs())
-}
-
-fn lines<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.take(5).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
-    use echobase_types::assessment::{Component, ComponentScore, Risk, Stability};
-
-    use super::*;
-
-    fn assessment(score: f64, risk: f64, at: Timestamp) -> Assessment {
-        let part =
-            |component| ComponentScore { component, score: Some(score), weight: 0.25, reasons: Vec::new() };
-        Assessment {
-            resource_id: "service:orders".parse().unwrap(),
-            at,
-            last_signal_at: at,
-            series: 1,
-            stability: Stability { score, components: Component::ALL.map(part) },
-            risk: Risk {
-                probability: risk,
-                horizon: Duration::from_secs(900),
-                predictable: true,
-                expected_in: None,
-                features: Vec::new(),
-            },
-            vitals: Vec::new(),
-            anomalies: Vec::new(),
-            drift: Vec::new(),
-            exhaustion: Vec::new(),
-        }
-    }
-
-    /// Scores, ten seconds apart, and what each leads to: `.` quiet, `F` fires, `R` resolves.
-    fn run(scores: &[f64]) -> String {
-        let config = OncallConfig::default();
-        let mut standing = Standing::Clear;
-        let mut told = String::new();
-        for (n, score) in scores.iter().enumerate() {
-            let now = Timestamp::from_secs(10 * n as i64);
-            let (next, verdict) =
-                judge(Rule::StabilityLow, standing, &assessment(*score, 0.0, now), &config, now);
-            standing = next;
-            told.push(match verdict {
-                Verdict::Quiet => '.',
-                Verdict::Fire(_) => 'F',
-                Verdict::Resolve => 'R',
-            });
-        }
-        told
-    }
-
-    #[test]
-    fn a_low_score_fires_after_its_hold_and_resolves_after_it_is_gone_as_long() {
-        for (scores, told) in [
-            (&[0.9, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9][..], "...F..R"),
-            (&[0.5, 0.9, 0.5, 0.9][..], "...."),
-            (&[0.5, 0.5, 0.5, 0.75, 0.75, 0.75][..], "..F..."),
-            (&[0.5, 0.5, 0.5, 0.9, 0.5, 0.9, 0.9, 0.9][..], "..F.F..R"),
-        ] {
-            assert_eq!(run(scores), told, "{scores:?}");
-        }
-    }
-
-    #[test]
-    fn a_score_below_the_critical_line_is_critical() {
-        let config = OncallConfig { hold: Duration::ZERO, ..OncallConfig::default() };
-        for (score, severity) in [(0.6, Severity::Warning), (0.3, Severity::Critical)] {
-            let now = Timestamp::from_secs(5);
-            let (_, verdict) =
-                judge(Rule::StabilityLow, Standing::Clear, &assessment(score, 0.0, now), &config, now);
-            let Verdict::Fire(found) = verdict else { panic!("{verdict:?}") };
-            assert_eq!(found.severity, severity);
-        }
-    }
-
-    #[test]
-    fn a_risk_that_is_not_predictable_tells_nobody() {
-        let config = OncallConfig { hold: Duration::ZERO, ..OncallConfig::default() };
-        let now = Timestamp::from_secs(5);
-        let mut seen = assessment(1.0, 0.9, now);
-        assert!(matches!(judge(Rule::RiskHigh, Standing::Clear, &seen, &config, now).1, Verdict::Fire(_)));
-        seen.risk.predictable = false;
-        assert_eq!(judge(Rule::RiskHigh, Standing::Clear, &seen, &config, now).1, Verdict::Quiet);
-    }
-
-    #[test]
-    fn silence_is_measured_from_the_newest_signal() {
-        let config = OncallConfig { hold: Duration::ZERO, ..OncallConfig::default() };
-        let seen = assessment(1.0, 0.0, Timestamp::from_secs(0));
-        for (after, fires) in [(299, false), (301, true)] {
-            let verdict =
-                judge(Rule::ResourceSilent, Standing::Clear, &seen, &config, Timestamp::from_secs(after)).1;
-            assert_eq!(matches!(verdict, Verdict::Fire(_)), fires, "{after}");
-        }
-    }
-}
+pub(crate) mod tests;
