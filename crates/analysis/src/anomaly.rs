@@ -55,7 +55,7 @@ pub(crate) struct Open {
 }
 
 impl Alarm {
-    /// Takes the verdict on one point; the second figure is the severity of an onset (0 if nothing opened).
+    /// Takes the verdict on one point.
     pub(crate) fn observe(
         &mut self,
         verdict: &Verdict,

@@ -126,7 +126,6 @@ impl DriftTest {
         self.settle();
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one row of figures, used once")]
     fn test(&mut self, e: f32, log: f32, y: f32, expected: f64, time: Timestamp, step: f64, factor: f64) {
         self.up.add(e - LEVEL_SLACK, time);
         self.down.add(-e - LEVEL_SLACK, time);

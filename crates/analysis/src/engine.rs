@@ -260,7 +260,7 @@ impl Engine {
         }
         for (id, watched) in &mut self.resources {
             watched.settle(now, self.config.span_interval, &self.limits, &mut self.counts);
-            watched.watch_silence(now, &self.config);
+            watched.watch_silence(now);
             let is_alive = watched.forget_silent(now, self.config.forget_after);
             self.transitions.extend(
                 watched.take_transitions(self.config.sensitivity).into_iter().map(|a| (id.clone(), a)),

@@ -94,6 +94,19 @@ pub(crate) const fn slack(vital: Vital) -> Option<(f64, f64)> {
     }
 }
 
+/// How much of the badness of a vital sign points ahead to a failure that is still to come. What has a limit has its own
+/// forecast; failed requests are harm already. The factors follow from how often each was followed by a collapse within the
+/// horizon in generated runs: a high 99th percentile or a full pool nearly always, a slow dependency rarely.
+pub(crate) const fn foreboding(vital: Vital) -> f64 {
+    match vital {
+        Vital::LatencyP99 | Vital::QueueLength | Vital::PoolUtilization | Vital::DependencyErrorRatio => 1.0,
+        Vital::CpuUtilization | Vital::LoadPerCpu => 0.7,
+        Vital::LatencyP50 => 0.6,
+        Vital::DependencyLatency => 0.5,
+        _ => 0.0,
+    }
+}
+
 fn smooth_step(t: f64) -> f64 {
     let t = t.clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
@@ -158,6 +171,8 @@ pub fn combine(badness: [Option<f64>; 4]) -> (f64, [f64; 4]) {
 pub(crate) struct Term {
     pub(crate) component: Component,
     pub(crate) badness: f64,
+    /// The part of the badness that points ahead to a failure ([`foreboding`]).
+    pub(crate) ahead: f64,
     pub(crate) metric: String,
     pub(crate) series: Option<SeriesId>,
     pub(crate) value: f64,
@@ -314,6 +329,7 @@ mod tests {
         let term = |component, badness: f64, metric: &str| Term {
             component,
             badness,
+            ahead: 0.0,
             metric: metric.into(),
             series: None,
             value: 1.0,

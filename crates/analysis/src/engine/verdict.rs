@@ -37,7 +37,7 @@ pub(super) fn assess(
     let signs = signs(watched, now, config.sensitivity);
     let silence = silence(watched, now);
     let mut terms: Vec<Term> = signs.iter().filter_map(term).collect();
-    if let Some(term) = silence.as_ref().and_then(|s| silence_term(s)) {
+    if let Some(term) = silence.as_ref().and_then(silence_term) {
         terms.push(term);
     }
     if let Some((to, score)) = dependency {
@@ -45,7 +45,7 @@ pub(super) fn assess(
     }
     let stability = stability::judge(&terms);
     let step = watched.streams().map(|s| s.channel.pace.step()).fold(60.0, f64::min);
-    let degraded = degradation(&terms, &signs);
+    let degraded = degradation(&terms);
     past.observe(degraded, now, step);
     let outlooks: Vec<(&Stream, Outlook)> = watched
         .streams()
@@ -107,6 +107,7 @@ fn term(sign: &Sign<'_>) -> Option<Term> {
     Some(Term {
         component,
         badness: sign.badness,
+        ahead: sign.badness * stability::foreboding(stream.vital),
         metric: stream.metric.clone(),
         series: Some(stream.series),
         value,
@@ -143,6 +144,7 @@ fn silence_term(silence: &Silence) -> Option<Term> {
     (silence.share > 0.0).then(|| Term {
         component: Component::Error,
         badness: WORST * silence.share,
+        ahead: 0.0,
         metric: "up".to_owned(),
         series: None,
         value: 0.0,
@@ -156,9 +158,11 @@ fn silence_term(silence: &Silence) -> Option<Term> {
 }
 
 fn dependency_term(to: &ResourceId, score: f64) -> Term {
+    let badness = (-0.5 * score.max(1e-9).ln()).clamp(0.0, 3.0);
     Term {
         component: Component::Dependency,
-        badness: (-0.5 * score.max(1e-9).ln()).clamp(0.0, 3.0),
+        badness,
+        ahead: badness,
         metric: format!("stability of {to}"),
         series: None,
         value: score,
@@ -167,15 +171,9 @@ fn dependency_term(to: &ResourceId, score: f64) -> Term {
     }
 }
 
-/// What of the badness points ahead: slowness, dependencies, and head-room that fluctuates (processor, pool, load).
-fn degradation(terms: &[Term], signs: &[Sign<'_>]) -> f64 {
-    let is_fluctuating =
-        |v: Vital| matches!(v, Vital::CpuUtilization | Vital::PoolUtilization | Vital::LoadPerCpu);
-    let ahead =
-        terms.iter().filter(|t| matches!(t.component, Component::Performance | Component::Dependency));
-    let room = signs.iter().filter(|s| is_fluctuating(s.stream.vital)).map(|s| s.badness);
-    let cubes: f64 = ahead.map(|t| t.badness).chain(room).map(|b| b.powi(3)).sum();
-    cubes.cbrt().min(WORST)
+/// What of the badness points ahead, over all signs.
+fn degradation(terms: &[Term]) -> f64 {
+    terms.iter().map(|t| t.ahead.powi(3)).sum::<f64>().cbrt().min(WORST)
 }
 
 fn risk(
@@ -233,10 +231,7 @@ fn risk(
         });
     }
     let (probability, expected_in) = risk::degradation_hazard(degraded, past, config.horizon);
-    let heaviest = terms
-        .iter()
-        .filter(|t| t.component != Component::Error)
-        .max_by(|a, b| a.badness.total_cmp(&b.badness));
+    let heaviest = terms.iter().max_by(|a, b| a.ahead.total_cmp(&b.ahead)).filter(|t| t.ahead > 0.0);
     if let Some(term) = heaviest {
         hazards.push(Hazard {
             probability,

@@ -11,7 +11,6 @@ use echobase_types::{Resource, ResourceKind, SeriesId, Timestamp};
 use super::Counts;
 use crate::anomaly::{Subject, Transition};
 use crate::channel::{Channel, Limits, Seen};
-use crate::config::AnalysisConfig;
 use crate::counter::{Counter, Increase};
 use crate::links;
 use crate::risk::Degradation;
@@ -562,7 +561,7 @@ impl Watched {
     }
 
     /// Looks for vital signs that fell silent. Silence of all others is the resource's own.
-    pub(super) fn watch_silence(&mut self, now: Timestamp, _config: &AnalysisConfig) {
+    pub(super) fn watch_silence(&mut self, now: Timestamp) {
         for stream in self.streams.iter_mut().flatten().filter(|s| s.origin == Origin::Metric) {
             stream.channel.watch_silence(now);
         }

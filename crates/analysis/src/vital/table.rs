@@ -51,7 +51,6 @@ const REAL_DISK: Condition = is_not(
         "tmpfs",
         "devtmpfs",
         "ramfs",
-        "overlay",
         "autofs",
         "proc",
         "sysfs",
@@ -99,6 +98,7 @@ pub const RULES: &[Rule] = &[
         .family("system.file_descriptor"),
     rule("system.linux.file_descriptor.limit", V::FileDescriptorUtilization, R::Limit)
         .family("system.file_descriptor"),
+    rule("system.linux.file_descriptor.utilization", V::FileDescriptorUtilization, R::Value),
     // OpenTelemetry: process, container, runtime.
     rule("process.cpu.utilization", V::CpuUtilization, R::Value).when(&[absent(CPU_MODE)]),
     rule("process.cpu.time", V::CpuUtilization, R::Cores).family("process.cpu"),

@@ -44,7 +44,7 @@ pub(crate) fn generate(seed: u64, family: Family, n: usize) -> Run {
     let (gc, period) = (r.between(0.1, 0.3), r.between(30.0, 240.0));
     let (t0, dur) = (300.0, 200.0);
     let (mut ar, mut q, mut retry, mut bad) = (0.0, 0.0, 0.0, 0);
-    let mut columns = vec![Vec::with_capacity(n); 10];
+    let mut columns = vec![Vec::new(); 10];
     for i in 0..n {
         let at = i as f64;
         let on = at >= t0;
