@@ -22,7 +22,7 @@ ECHOBASE_KEY_FILE, --key-file, or data/admin.key (which `cargo xtask up` writes)
 /// it did.
 #[derive(Debug, Parser)]
 #[command(name = "echobase", version, after_help = EXIT_CODES, propagate_version = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -30,7 +30,7 @@ pub struct Cli {
 
 /// How a server is reached.
 #[derive(Clone, Debug, Args)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// Address of the server.
     #[arg(long, global = true, env = "ECHOBASE_SERVER", default_value = "http://127.0.0.1:7700")]
     pub server: String,
@@ -47,7 +47,7 @@ pub struct Connection {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the server: observe, analyse, act, prove.
     Serve(Serve),
     /// Ask a question in SQL. Example: echobase query "SELECT metric, count(*) FROM metrics GROUP BY metric"
@@ -95,7 +95,7 @@ pub enum Command {
 
 /// Arguments of `serve`.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// Folder for everything that is kept. Made if missing.
     #[arg(long, env = "ECHOBASE_DATA", default_value = "data", value_hint = ValueHint::DirPath)]
     pub data: PathBuf,
@@ -127,7 +127,7 @@ pub struct Serve {
 
 /// Arguments of `query`.
 #[derive(Debug, Args)]
-pub struct Query {
+pub(crate) struct Query {
     #[command(flatten)]
     pub connection: Connection,
     /// One SELECT statement, or `-` to read it from standard input.
@@ -139,7 +139,7 @@ pub struct Query {
 
 /// Arguments of `import`.
 #[derive(Debug, Args)]
-pub struct Import {
+pub(crate) struct Import {
     #[command(flatten)]
     pub connection: Connection,
     /// The file: CSV (also gzipped) or Parquet.
@@ -174,7 +174,7 @@ pub struct Import {
 
 /// Arguments of `resources`.
 #[derive(Debug, Args)]
-pub struct Resources {
+pub(crate) struct Resources {
     #[command(flatten)]
     pub connection: Connection,
     /// Show this one whole.
@@ -186,7 +186,7 @@ pub struct Resources {
 
 /// Arguments of `playbook`.
 #[derive(Debug, Args)]
-pub struct PlaybookArgs {
+pub(crate) struct PlaybookArgs {
     #[command(flatten)]
     pub connection: Connection,
     /// What to do.
@@ -196,7 +196,7 @@ pub struct PlaybookArgs {
 
 /// What can be done with playbooks.
 #[derive(Debug, Subcommand)]
-pub enum PlaybookCommand {
+pub(crate) enum PlaybookCommand {
     /// List them.
     List,
     /// Show one, by name or id.
@@ -247,7 +247,7 @@ pub enum PlaybookCommand {
 
 /// Arguments of `intervention`.
 #[derive(Debug, Args)]
-pub struct InterventionArgs {
+pub(crate) struct InterventionArgs {
     #[command(flatten)]
     pub connection: Connection,
     /// What to do.
@@ -257,7 +257,7 @@ pub struct InterventionArgs {
 
 /// What can be done with interventions.
 #[derive(Debug, Subcommand)]
-pub enum InterventionCommand {
+pub(crate) enum InterventionCommand {
     /// List them, newest first.
     List {
         /// Only in this state; `open` for all that are not final.
@@ -326,7 +326,7 @@ pub enum InterventionCommand {
 
 /// Arguments of `freeze` and `unfreeze`.
 #[derive(Debug, Args)]
-pub struct Freeze {
+pub(crate) struct Freeze {
     #[command(flatten)]
     pub connection: Connection,
     /// `tenant`, `resource:<id>` or `playbook:<id>`.
@@ -339,7 +339,7 @@ pub struct Freeze {
 
 /// Arguments of `alerts`.
 #[derive(Debug, Args)]
-pub struct Alerts {
+pub(crate) struct Alerts {
     #[command(flatten)]
     pub connection: Connection,
     /// firing, acknowledged or resolved.
@@ -349,7 +349,7 @@ pub struct Alerts {
 
 /// Arguments of `ledger`.
 #[derive(Debug, Args)]
-pub struct LedgerArgs {
+pub(crate) struct LedgerArgs {
     #[command(flatten)]
     pub connection: Connection,
     /// What to do.
@@ -359,7 +359,7 @@ pub struct LedgerArgs {
 
 /// What can be done with the ledger.
 #[derive(Debug, Subcommand)]
-pub enum LedgerCommand {
+pub(crate) enum LedgerCommand {
     /// Show entries, newest first.
     Show {
         /// Only actions that begin so, such as `intervention.`.
@@ -402,7 +402,7 @@ pub enum LedgerCommand {
 
 /// Arguments of `key`.
 #[derive(Debug, Args)]
-pub struct KeyArgs {
+pub(crate) struct KeyArgs {
     #[command(flatten)]
     pub connection: Connection,
     /// What to do.
@@ -412,7 +412,7 @@ pub struct KeyArgs {
 
 /// What can be done with API keys.
 #[derive(Debug, Subcommand)]
-pub enum KeyCommand {
+pub(crate) enum KeyCommand {
     /// List them.
     List,
     /// Make one; its secret is printed once.
@@ -443,7 +443,7 @@ pub enum KeyCommand {
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(crate) struct Demo {
     /// Seed of the load and the faults: same seed, same demo.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
@@ -460,7 +460,7 @@ pub struct Demo {
 
 /// Arguments of `config`.
 #[derive(Debug, Args)]
-pub struct ConfigArgs {
+pub(crate) struct ConfigArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: ConfigCommand,
@@ -468,7 +468,7 @@ pub struct ConfigArgs {
 
 /// What can be done with the configuration.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Check a file (and the environment) without starting anything.
     Check {
         /// The file.

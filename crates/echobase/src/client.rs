@@ -13,7 +13,7 @@ use crate::cli::Connection;
 
 /// The server said no, with its problem document.
 #[derive(Debug)]
-pub struct Refused(pub Problem);
+pub(crate) struct Refused(pub Problem);
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -38,7 +38,7 @@ impl std::fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 /// A connection to one server with one key.
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     key: Option<String>,
@@ -49,7 +49,7 @@ const DEFAULT_KEY_FILE: &str = "data/admin.key";
 
 impl Client {
     /// Reads the key and prepares a connection; nothing is sent yet.
-    pub fn new(connection: &Connection) -> anyhow::Result<Self> {
+    pub(crate) fn new(connection: &Connection) -> anyhow::Result<Self> {
         let key = match (&connection.api_key, &connection.key_file) {
             (Some(key), _) => Some(key.trim().to_owned()),
             (None, Some(file)) => Some(read_key(file)?),
@@ -67,7 +67,7 @@ impl Client {
     }
 
     /// A request to a path below the server's address.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.key {
             Some(key) => request.bearer_auth(key),
@@ -76,7 +76,7 @@ impl Client {
     }
 
     /// Sends, and turns a problem document into an error.
-    pub async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+    pub(crate) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let response =
             request.send().await.with_context(|| format!("talk to the server at {}", self.base))?;
         let status = response.status();
@@ -102,18 +102,26 @@ impl Client {
     }
 
     /// Gets JSON.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<T> {
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<T> {
         let response = self.send(self.request(Method::GET, path).query(query)).await?;
         response.json().await.context("read the server's answer")
     }
 
     /// Posts JSON and gets JSON.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
         self.write(Method::POST, path, body).await
     }
 
     /// Writes JSON and gets JSON. Each call has its own idempotency key.
-    pub async fn write<T: DeserializeOwned>(
+    pub(crate) async fn write<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -132,7 +140,7 @@ fn read_key(file: &Path) -> anyhow::Result<String> {
 }
 
 /// A path segment, percent-encoded.
-pub fn segment(text: &str) -> String {
+pub(crate) fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b':') {

@@ -24,7 +24,7 @@ use crate::exit::Unusable;
 use crate::output;
 
 /// Runs a command and says how it ended.
-pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(args),
         Command::Query(args) => wait(query::run(args)),

@@ -5,21 +5,21 @@ use std::process::ExitCode;
 use crate::client::Refused;
 
 /// Done.
-pub const OK: u8 = 0;
+pub(crate) const OK: u8 = 0;
 /// The command failed, or a check found something.
-pub const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// The arguments or an input file cannot be used.
-pub const UNUSABLE: u8 = 2;
+pub(crate) const UNUSABLE: u8 = 2;
 /// The server cannot be reached.
-pub const UNREACHABLE: u8 = 3;
+pub(crate) const UNREACHABLE: u8 = 3;
 /// The server refused: not signed in, or not allowed.
-pub const NOT_ALLOWED: u8 = 4;
+pub(crate) const NOT_ALLOWED: u8 = 4;
 /// There is no such thing.
-pub const NOT_FOUND: u8 = 5;
+pub(crate) const NOT_FOUND: u8 = 5;
 
 /// Input that cannot be used, as an error that ends with code 2.
 #[derive(Debug)]
-pub struct Unusable(pub String);
+pub(crate) struct Unusable(pub String);
 
 impl std::fmt::Display for Unusable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -30,7 +30,7 @@ impl std::fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 /// The exit code of an error.
-pub fn code_of(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
     for cause in error.chain() {
         if let Some(refused) = cause.downcast_ref::<Refused>() {
             return ExitCode::from(match refused.0.status {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// How an answer is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// For people.
     #[default]
     Table,
@@ -19,7 +19,7 @@ pub enum Output {
 }
 
 /// Prints rows under a header, or the whole answer as JSON.
-pub fn rows<T: Serialize>(
+pub(crate) fn rows<T: Serialize>(
     output: Output,
     answer: &T,
     header: &[&str],
@@ -48,12 +48,12 @@ pub fn rows<T: Serialize>(
 }
 
 /// Prints JSON.
-pub fn json<T: Serialize>(answer: &T) -> anyhow::Result<()> {
+pub(crate) fn json<T: Serialize>(answer: &T) -> anyhow::Result<()> {
     line(&serde_json::to_string_pretty(answer)?)
 }
 
 /// Prints a line. A closed pipe (`| head`) is a normal end, not an error.
-pub fn line(text: &str) -> anyhow::Result<()> {
+pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         done => Ok(done?),

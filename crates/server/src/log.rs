@@ -1,5 +1,7 @@
 //! Structured log lines on standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. `ECHOBASE_LOG` filters (`info` by default), `ECHOBASE_LOG_FORMAT=json` writes JSON lines.

@@ -48,7 +48,7 @@ async fn otlp_json_without_any_setting_is_taken_and_a_broken_body_says_where() {
     }] });
     let url = format!("{}/v1/metrics", world.otlp_http);
     let answer = json_of(world.http.post(&url).json(&body).send().await.unwrap(), StatusCode::OK).await;
-    assert_eq!(answer["partialSuccess"]["rejectedDataPoints"], json!("1"), "{answer}");
+    assert_eq!(answer["partialSuccess"]["rejectedDataPoints"], json!(1), "{answer}");
     assert_eq!(world.count("SELECT count(*) FROM metrics WHERE metric = 'queue.length'").await, 1);
 
     let broken =

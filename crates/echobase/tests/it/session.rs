@@ -1,18 +1,26 @@
 //! Signing in, roles, forgery, tenants.
 
+use reqwest::header::{COOKIE, HeaderMap};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::world::{World, json_of};
 
 async fn sign_in(world: &World) -> (Client, Value) {
-    let browser = Client::builder().cookie_store(true).no_proxy().build().unwrap();
     let link = world.signin.clone().unwrap();
     let token = link.rsplit_once('=').unwrap().1.to_owned();
-    let redeem =
-        browser.post(format!("{}/api/v1/session:redeem", world.api)).json(&json!({ "token": token }));
-    let session = json_of(redeem.send().await.unwrap(), StatusCode::OK).await;
-    (browser, session)
+    enter(world, "/api/v1/session:redeem", &json!({ "token": token })).await
+}
+
+/// Signs in and answers a client that sends the cookie from then on, as a browser does.
+async fn enter(world: &World, path: &str, form: &Value) -> (Client, Value) {
+    let entered = world.http.post(format!("{}{path}", world.api)).json(form).send().await.unwrap();
+    let cookie = entered.headers()["set-cookie"].to_str().unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap().parse().unwrap();
+    let headers = HeaderMap::from_iter([(COOKIE, pair)]);
+    let browser = Client::builder().default_headers(headers).no_proxy().build().unwrap();
+    (browser, json_of(entered, StatusCode::OK).await)
 }
 
 #[tokio::test]
@@ -56,10 +64,8 @@ async fn a_viewer_reads_and_is_refused_writes_and_the_refusal_is_in_the_ledger()
     let world = World::start();
     let made = json!({ "name": "vera", "role": "viewer", "password": "a long enough password" });
     world.post("/api/v1/principals", &made).await;
-    let browser = Client::builder().cookie_store(true).no_proxy().build().unwrap();
     let form = json!({ "name": "vera", "password": "a long enough password" });
-    let entered = browser.post(format!("{}/api/v1/session", world.api)).json(&form).send().await.unwrap();
-    let session = json_of(entered, StatusCode::OK).await;
+    let (browser, session) = enter(&world, "/api/v1/session", &form).await;
     assert_eq!(browser.get(format!("{}/api/v1/overview", world.api)).send().await.unwrap().status(), 200);
     let write = browser
         .post(format!("{}/api/v1/freeze", world.api))
@@ -78,10 +84,7 @@ async fn a_tenant_sees_nothing_of_another() {
     let made =
         world.post("/api/v1/tenants", &json!({ "id": "other", "name": "Other", "admin_name": "olga" })).await;
     let token = made["signin_path"].as_str().unwrap().rsplit_once('=').unwrap().1.to_owned();
-    let browser = Client::builder().cookie_store(true).no_proxy().build().unwrap();
-    let redeem =
-        browser.post(format!("{}/api/v1/session:redeem", world.api)).json(&json!({ "token": token }));
-    let session = json_of(redeem.send().await.unwrap(), StatusCode::OK).await;
+    let (browser, session) = enter(&world, "/api/v1/session:redeem", &json!({ "token": token })).await;
     assert_eq!(session["tenant"], "other");
     let sql = browser
         .post(format!("{}/api/v1/query", world.api))

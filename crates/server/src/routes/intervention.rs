@@ -108,10 +108,7 @@ async fn propose(
     Body(draft): Body<InterventionDraft>,
 ) -> Answer<(StatusCode, Json<Intervention>)> {
     let proposal = convert::proposal(draft, &caller)?;
-    let made = app
-        .controller
-        .propose(caller.tenant(), proposal, caller.actor(), app.now())
-        .await?;
+    let made = app.controller.propose(caller.tenant(), proposal, caller.actor(), app.now()).await?;
     Ok((StatusCode::CREATED, Json((&made).into())))
 }
 

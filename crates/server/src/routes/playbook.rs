@@ -126,7 +126,8 @@ async fn disable(State(app): State<App>, caller: Caller, Segment(id): Segment) -
 }
 
 async fn switch(app: &App, caller: &Caller, id: &str, to: Switch) -> Answer<Json<Playbook>> {
-    let changed = app.controller.switch_playbook(caller.tenant(), id_of(id)?, to, caller.actor(), app.now()).await?;
+    let changed =
+        app.controller.switch_playbook(caller.tenant(), id_of(id)?, to, caller.actor(), app.now()).await?;
     Ok(Json((&changed).into()))
 }
 
