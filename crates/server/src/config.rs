@@ -127,6 +127,13 @@ impl Config {
         ] {
             resolve(address).map_err(|detail| fault(key, detail))?;
         }
+        self.controller.check().map_err(|e| fault(&format!("controller.{}", e.key), e.detail))?;
+        self.oncall.check().map_err(|e| fault(&format!("oncall.{}", e.key), e.detail))?;
+        for name in &self.oncall.tell {
+            if !self.webhooks.iter().any(|w| w.name == *name) {
+                return Err(fault("oncall.tell", format!("there is no [[webhooks]] named `{name}`")));
+            }
+        }
         if self.server.tls_certificate.is_some() != self.server.tls_key.is_some() {
             return Err(fault("server.tls_certificate", "set `server.tls_key` as well, or neither".into()));
         }

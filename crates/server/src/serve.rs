@@ -112,7 +112,6 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
     let (analysis, fed) = Analysis::new();
     let oncall = Oncall::new(store.clone(), start.config.oncall.clone());
     let eye = Eye { analysis: analysis.clone(), fresh_within: start.config.cycle.every * 3 };
-    start.config.controller.check().map_err(|e| ServeError::Actuators(e.to_string()))?;
     let (processes, supervisor) =
         actuator::process::supervise(&start.config.controller.processes, data.join("processes"));
     let commands =

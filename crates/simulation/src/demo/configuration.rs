@@ -31,9 +31,11 @@ every = \"1s\"
 warmup_points = 20
 span_interval = \"2s\"
 
-[oncall]
-hold = \"4s\"
-exhaustion_within = \"2m\"
+[oncall.rules]
+fire_after = \"4s\"
+exhaustion_warning = \"2m\"
+exhaustion_critical = \"1m\"
+exhaustion_well = \"4m\"
 
 [controller]
 cooldown_floor = \"5s\"
