@@ -203,7 +203,6 @@ pub async fn run(
 }
 
 /// What was done that nothing called for.
-#[derive(Default)]
 struct FalseAlarms {
     in_quiet: Vec<String>,
     elsewhere: Vec<String>,
@@ -230,13 +229,11 @@ impl Demo<'_> {
         progress(Progress::Learning(self.plan.warm_up));
         tokio::time::sleep(self.plan.warm_up).await;
 
+        let mut elsewhere = watch.carried_out(Timestamp::EPOCH, None).await?;
         let begun = (self.clock)();
         progress(Progress::Quiet(self.plan.quiet));
         tokio::time::sleep(self.plan.quiet).await;
-        let mut alarms = FalseAlarms {
-            in_quiet: watch.carried_out(Timestamp::EPOCH, None).await?,
-            ..FalseAlarms::default()
-        };
+        let in_quiet = watch.carried_out(begun, None).await?;
         let mut rows = Vec::new();
         for injection in &self.plan.injections {
             let since = (self.clock)();
@@ -248,9 +245,8 @@ impl Demo<'_> {
             rows.push(row);
             tokio::time::sleep(self.plan.recovery).await;
             watch.until_well(injection.role, self.plan.recovery * 3).await?;
-            alarms.elsewhere.extend(watch.carried_out(since, Some(injection.role)).await?);
+            elsewhere.extend(watch.carried_out(since, Some(injection.role)).await?);
         }
-        let _ = begun;
-        Ok((rows, alarms))
+        Ok((rows, FalseAlarms { in_quiet, elsewhere }))
     }
 }

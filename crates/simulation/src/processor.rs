@@ -36,12 +36,15 @@ impl Processor {
         // Fails only if the runtime is shutting down, and then nobody waits for the answer.
         let _ = work.await;
         tokio::time::sleep(cost.mul_f64(1.0 / self.share - 1.0)).await;
-        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // A machine that gives us less than the share stretches a turn. That counts, but not without end: else a
+        // busy machine would look like a saturated plant.
+        let took = begun.elapsed().min(cost.mul_f64(2.0 / self.share));
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.busy_micros.fetch_add(took, Ordering::Relaxed);
     }
 
-    /// Time in which the processor was taken, so far: its turns with their rests. On a machine that gives it less than
-    /// its share a turn takes longer, and the processor is as busy as it looks to those who wait.
+    /// Time in which the processor was taken, so far: its turns with their rests, each at most twice as long as it
+    /// should be.
     pub(crate) fn busy(&self) -> Duration {
         Duration::from_micros(self.busy_micros.load(Ordering::Relaxed))
     }

@@ -284,7 +284,8 @@ mod tests {
     #[test]
     fn a_report_passes_only_if_nothing_is_missing() {
         assert!(good().passes());
-        let spoilt: [(&str, fn(&mut Report)); 8] = [
+        type Spoil = fn(&mut Report);
+        let spoilt: [(&str, Spoil); 8] = [
             ("not seen", |r| r.rows[0].detected = None),
             ("no step", |r| r.rows[1].step = None),
             ("wrong step", |r| r.rows[0].step.as_mut().unwrap().actions = vec!["scale".to_owned()]),

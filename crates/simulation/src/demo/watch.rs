@@ -154,3 +154,64 @@ fn first_word(
     let (at, by) = alerts.chain(interventions).filter(|(at, _)| *at >= since).min_by_key(|(at, _)| *at)?;
     Some(Detection { after: at.since(since), by })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn time(second: i64) -> String {
+        Timestamp::from_secs(second).to_string()
+    }
+
+    fn alert(resource: &str, rule: &str, second: i64) -> Alert {
+        serde_json::from_value(json!({
+            "id": "a", "resource_id": resource, "rule": rule, "severity": "warning", "summary": "", "detail": "",
+            "state": "firing", "group_key": "", "started_at": time(second), "last_fired_at": time(second),
+            "ended_at": null, "count": 1, "labels": {},
+        }))
+        .unwrap()
+    }
+
+    fn intervention(target: &str, playbook: &str, second: i64) -> InterventionSummary {
+        serde_json::from_value(json!({
+            "id": "i", "target": target, "kind": "reactive", "risk": "low", "proposer_type": "playbook",
+            "proposer_id": "p", "proposer_name": playbook, "actuator": "process", "title": "", "reason": "",
+            "state": "verified", "state_reason": "", "digest": null, "approvals_needed": 0, "approvals_given": 0,
+            "verification": null, "created_at": time(second), "updated_at": time(second),
+            "expires_at": time(second), "executed_at": null,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_first_word_is_the_earliest_about_the_target_since_the_fault() {
+        let since = Timestamp::from_secs(100);
+        let alerts = [alert("t", "old", 99), alert("other", "elsewhere", 101), alert("t", "risk.high", 107)];
+        for (interventions, second, by) in [
+            (vec![], 7, "risk.high"),
+            (vec![intervention("t", "restart v1", 105)], 5, "restart v1"),
+            (vec![intervention("t", "restart v1", 109)], 7, "risk.high"),
+        ] {
+            let word = first_word(&alerts, &interventions, "t", since).unwrap();
+            assert_eq!((word.after, word.by.as_str()), (Duration::from_secs(second), by));
+        }
+        assert_eq!(first_word(&alerts[..2], &[], "t", since), None);
+    }
+
+    #[test]
+    fn only_what_came_since_then_on_the_target_is_looked_at_newest_first() {
+        let all = vec![
+            intervention("t", "old", 99),
+            intervention("t", "first", 101),
+            intervention("other", "elsewhere", 102),
+            intervention("t", "second", 103),
+        ];
+        let names: Vec<String> = since_then(all, "t", Timestamp::from_secs(100))
+            .into_iter()
+            .map(|intervention| intervention.proposer_name)
+            .collect();
+        assert_eq!(names, ["second", "first"]);
+    }
+}
