@@ -55,7 +55,8 @@ pub(crate) fn json<T: Serialize>(answer: &T) -> anyhow::Result<()> {
 /// Prints a line. A closed pipe (`| head`) is a normal end, not an error.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        // Whoever read has read enough; what follows has no reader either.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => Ok(done?),
     }
 }

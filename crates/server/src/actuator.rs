@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::clock::Clock;
 use crate::config::WebhookConfig;
+use crate::environment::variable;
 
 /// A receiver has this long to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,8 +34,8 @@ pub(crate) fn webhooks(configs: &[WebhookConfig], data: &Path, clock: Clock) -> 
     let mut named = BTreeMap::new();
     for config in configs {
         let text = match config.secret.split_once(':') {
-            Some(("env", name)) => std::env::var(name)
-                .map_err(|_| format!("webhook `{}`: the variable {name} is not set", config.name))?,
+            Some(("env", name)) => variable(name)
+                .ok_or_else(|| format!("webhook `{}`: the variable {name} is not set", config.name))?,
             Some(("file", path)) => std::fs::read_to_string(path)
                 .map_err(|e| format!("webhook `{}`: read its secret from {path}: {e}", config.name))?,
             _ => {

@@ -34,9 +34,12 @@ pub(crate) struct Fed {
 #[derive(Clone)]
 pub(crate) struct Analysis {
     feed: mpsc::Sender<Fed>,
-    latest: Arc<RwLock<HashMap<TenantId, BTreeMap<ResourceId, Arc<Latest>>>>>,
+    latest: Arc<RwLock<HashMap<TenantId, Verdicts>>>,
     last_cycle_us: Arc<AtomicU64>,
 }
+
+/// The latest verdicts of one tenant.
+type Verdicts = BTreeMap<ResourceId, Arc<Latest>>;
 
 /// The latest verdict on a resource, with its trend.
 #[derive(Clone, Debug)]

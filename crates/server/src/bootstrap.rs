@@ -18,7 +18,7 @@ const KEY_LASTS: Duration = Duration::from_secs(365 * 86_400);
 
 /// The way in could not be made.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BootstrapError {
+pub enum BootstrapError {
     /// The store failed.
     #[error("make the first administrator")]
     Store(#[from] StoreError),

@@ -196,7 +196,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.server.listen, "127.0.0.1:0");
-        assert_eq!(config.server.requests_per_minute, 50);
+        assert_eq!(config.server.requests_per_minute.get(), 50);
     }
 
     #[test]

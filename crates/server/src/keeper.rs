@@ -36,7 +36,7 @@ pub(crate) struct Keeper {
 /// The signing key cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("{act} the ledger's signing key {path}")]
-pub(crate) struct KeyError {
+pub struct KeyError {
     act: &'static str,
     path: String,
     #[source]

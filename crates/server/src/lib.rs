@@ -12,6 +12,7 @@ mod catalog;
 pub mod clock;
 pub mod config;
 mod convert;
+pub mod environment;
 mod extract;
 mod files;
 mod guard;
@@ -34,7 +35,7 @@ mod serve;
 mod session;
 mod ui;
 
-pub use serve::{ServeError, Start, serve};
+pub use serve::{BootstrapError, KeyError, ListenError, ServeError, Start, serve};
 
 /// The OpenAPI document.
 pub fn openapi() -> serde_json::Value {

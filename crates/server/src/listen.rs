@@ -10,7 +10,6 @@ use axum::Router;
 use axum::extract::Request;
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::serve::{IncomingStream, Listener};
-use echobase_types::ErrorKind;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
@@ -25,7 +24,7 @@ use crate::config::{Config, resolve};
 
 /// Why the server does not listen.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ListenError {
+pub enum ListenError {
     /// The address is not loopback, and there is no TLS.
     #[error(
         "`{key} = \"{address}\"` is reachable from other machines without TLS, so passwords and keys would cross the \
@@ -57,13 +56,6 @@ pub(crate) enum ListenError {
         /// Why.
         detail: String,
     },
-}
-
-impl ListenError {
-    /// The class of the failure.
-    pub(crate) const fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
 }
 
 /// The addresses in use; printed by `--print-addresses`.

@@ -25,15 +25,18 @@ use tracing::{error, info, warn};
 
 use crate::analysis::{self, Analysis, Eye};
 use crate::app::{App, Parts};
-use crate::bootstrap::{self, BootstrapError};
+use crate::bootstrap;
+pub use crate::bootstrap::BootstrapError;
 use crate::catalog::StoredCatalog;
 use crate::config::Config;
 use crate::intake::{Intake, Pipeline};
-use crate::keeper::{self, Keeper, KeyError};
+pub use crate::keeper::KeyError;
+use crate::keeper::{self, Keeper};
 use crate::limiter::Limiter;
-use crate::listen::{ListenError, Sockets};
+pub use crate::listen::ListenError;
+use crate::listen::Sockets;
 use crate::live::Hub;
-use crate::{clock, live, otlp, outbox, route, routes, ui};
+use crate::{clock, environment, live, otlp, outbox, route, routes, ui};
 
 /// How to start.
 #[derive(Clone, Debug)]
@@ -115,7 +118,7 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
     let (processes, supervisor) =
         actuator::process::supervise(&start.config.controller.processes, data.join("processes"));
     let commands =
-        actuator::command::Commands::new(start.config.controller.commands.clone(), std::env::vars());
+        actuator::command::Commands::new(start.config.controller.commands.clone(), environment::variables());
     let webhooks = crate::actuator::webhooks(&start.config.webhooks, &data, clock.clone())
         .map_err(ServeError::Actuators)?;
     let actuators =
@@ -168,9 +171,8 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
         tasks.add("the host collector", host.run(tenant.clone(), sink.clone(), clock.clone(), token()));
     }
     if !app.config.scrape.is_empty() {
-        let variables = |name: &str| std::env::var(name).ok();
         let (limits, budget) = (app.intake.limits.clone(), app.intake.budget.clone());
-        let scraper = Scraper::new(&app.config.scrape, tenant, limits, budget, &variables)
+        let scraper = Scraper::new(&app.config.scrape, tenant, limits, budget, &environment::variable)
             .map_err(|e| ServeError::Collector(e.to_string()))?;
         tasks.add("the scraper", scraper.run(sink, clock, token()));
     }

@@ -28,6 +28,6 @@ pub(super) fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
 
 /// The configuration of a file and of the environment.
 pub(super) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
-    Config::load(file, std::env::vars())
+    Config::load(file, echobase_server::environment::variables())
         .map_err(|error| anyhow::Error::new(error).context(Unusable("read the configuration".to_owned())))
 }

@@ -15,11 +15,11 @@ pub(super) mod length {
 
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
-    pub fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::config) fn serialize<S: Serializer>(value: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&echobase_types::duration::format(*value))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let text = Cow::<'_, str>::deserialize(from)?;
         echobase_types::duration::parse(&text).map_err(de::Error::custom)
     }
