@@ -1,14 +1,14 @@
 //! Deciding.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr as _;
 
 use cedar_policy::{
-    Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId, PolicySet, Request,
-    RestrictedExpression, Schema, ValidationMode, Validator,
+    ActionConstraint, Authorizer, Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId,
+    PolicySet, PrincipalConstraint, Request, RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use echobase_types::intervention::{Intervention, Proposer};
-use echobase_types::principal::{Principal, PrincipalKind};
+use echobase_types::principal::{Principal, PrincipalKind, Role};
 use echobase_types::{ErrorKind, PrincipalId, TenantId};
 
 use crate::Action;
@@ -67,10 +67,45 @@ pub enum Decision {
 /// The decision point.
 pub struct DecisionPoint {
     schema: Schema,
+    /// All policies, as they were validated.
     policies: PolicySet,
-    /// Actions with their groups; the same in every request.
-    actions: Entities,
+    names: Names,
+    questions: BTreeMap<(Role, Action), Question>,
     authorizer: Authorizer,
+}
+
+/// What is the same in every request of one role for one action. Cedar is linear in the policies it is given, so
+/// each question has only those whose head can match: a slice of the whole, made once.
+struct Question {
+    role: EntityUid,
+    action: EntityUid,
+    /// The action and its groups.
+    entities: Entities,
+    policies: PolicySet,
+}
+
+/// The names of types, parsed once.
+struct Names {
+    user: EntityTypeName,
+    service: EntityTypeName,
+    tenant: EntityTypeName,
+    role: EntityTypeName,
+    thing: EntityTypeName,
+    action: EntityTypeName,
+}
+
+impl Names {
+    fn new() -> Result<Self, PolicyError> {
+        let name = |text: &str| EntityTypeName::from_str(text).map_err(|e| PolicyError(e.to_string()));
+        Ok(Self {
+            user: name("Echo::User")?,
+            service: name("Echo::Service")?,
+            tenant: name("Echo::Tenant")?,
+            role: name("Echo::Role")?,
+            thing: name("Echo::Thing")?,
+            action: name("Echo::Action")?,
+        })
+    }
 }
 
 impl std::fmt::Debug for DecisionPoint {
@@ -95,37 +130,50 @@ impl DecisionPoint {
         if !verdict.validation_passed_without_warnings() {
             return Err(fault(&verdict));
         }
+        let names = Names::new()?;
         let actions = schema.action_entities().map_err(|e| fault(&e))?;
-        Ok(Self { schema, policies, actions, authorizer: Authorizer::new() })
+        let mut questions = BTreeMap::new();
+        for role in Role::ALL {
+            for action in Action::ALL {
+                let question = Question::new(&names, &actions, &policies, role, action)?;
+                questions.insert((role, action), question);
+            }
+        }
+        Ok(Self { schema, policies, names, questions, authorizer: Authorizer::new() })
     }
 
     /// Decides. Any error on the way is a denial: an engine that skips a rule which fails would skip a `forbid`.
     pub fn decide(&self, principal: &Principal, action: Action, resource: &ResourceRef) -> Decision {
-        match self.answer(principal, action, resource) {
-            Ok(decision) => decision,
-            Err(error) => Decision::Deny { reasons: vec![format!("the decision failed: {error}")] },
-        }
+        let decided = match self.questions.get(&(principal.role, action)) {
+            Some(question) => self.answer(question, &question.policies, principal, resource),
+            None => Err(PolicyError(format!("nothing is known of `{}`", action.as_str()))),
+        };
+        decided
+            .unwrap_or_else(|error| Decision::Deny { reasons: vec![format!("the decision failed: {error}")] })
     }
 
     fn answer(
         &self,
+        question: &Question,
+        policies: &PolicySet,
         principal: &Principal,
-        action: Action,
         resource: &ResourceRef,
     ) -> Result<Decision, PolicyError> {
         let fault = |e: &dyn std::fmt::Display| PolicyError(e.to_string());
-        let who = uid(kind_name(principal.kind), &principal.id.to_string())?;
-        let what = uid("Echo::Thing", "thing")?;
-        let entities = self
-            .actions
-            .clone()
-            .add_entities([describe(principal, &who)?, self::thing(resource, &what)?], Some(&self.schema))
-            .map_err(|e| fault(&e))?;
-        let id = RestrictedExpression::new_string(principal.id.to_string());
+        let id = principal.id.to_string();
+        let who = uid(self.names.kind(principal.kind), &id);
+        let what = uid(&self.names.thing, "thing");
+        let described = [
+            self.names.describe(principal, &who, &question.role)?,
+            self.names.describe_thing(resource, &what)?,
+        ];
+        let entities =
+            question.entities.clone().add_entities(described, Some(&self.schema)).map_err(|e| fault(&e))?;
+        let id = RestrictedExpression::new_string(id);
         let context = Context::from_pairs([("principalId".to_owned(), id)]).map_err(|e| fault(&e))?;
-        let asked = uid("Echo::Action", action.as_str())?;
-        let request = Request::new(who, asked, what, context, Some(&self.schema)).map_err(|e| fault(&e))?;
-        let response = self.authorizer.is_authorized(&request, &self.policies, &entities);
+        let request = Request::new(who, question.action.clone(), what, context, Some(&self.schema))
+            .map_err(|e| fault(&e))?;
+        let response = self.authorizer.is_authorized(&request, policies, &entities);
         if let Some(error) = response.diagnostics().errors().next() {
             return Err(fault(error));
         }
@@ -145,49 +193,94 @@ impl DecisionPoint {
     }
 }
 
-const fn kind_name(kind: PrincipalKind) -> &'static str {
-    match kind {
-        PrincipalKind::User => "Echo::User",
-        PrincipalKind::Service => "Echo::Service",
+impl Question {
+    fn new(
+        names: &Names,
+        actions: &Entities,
+        policies: &PolicySet,
+        role: Role,
+        action: Action,
+    ) -> Result<Self, PolicyError> {
+        let fault = |e: &dyn std::fmt::Display| PolicyError(e.to_string());
+        let asked = uid(&names.action, action.as_str());
+        let held = uid(&names.role, role.as_str());
+        let mut above: HashSet<EntityUid> = actions
+            .ancestors(&asked)
+            .ok_or_else(|| PolicyError(format!("the schema does not know `{}`", action.as_str())))?
+            .cloned()
+            .collect();
+        above.insert(asked.clone());
+        let its = actions.iter().filter(|entity| above.contains(&entity.uid())).cloned();
+        let entities = Entities::from_entities(its, None).map_err(|e| fault(&e))?;
+        let mut slice = PolicySet::new();
+        for policy in policies.policies() {
+            let by_role = match policy.principal_constraint() {
+                PrincipalConstraint::In(role) | PrincipalConstraint::IsIn(_, role) => role == held,
+                PrincipalConstraint::Any | PrincipalConstraint::Eq(_) | PrincipalConstraint::Is(_) => true,
+            };
+            let by_action = match policy.action_constraint() {
+                ActionConstraint::Any => true,
+                ActionConstraint::Eq(one) => one == asked,
+                ActionConstraint::In(any) => any.iter().any(|one| above.contains(one)),
+            };
+            if by_role && by_action {
+                slice.add(policy.clone()).map_err(|e| fault(&e))?;
+            }
+        }
+        Ok(Self { role: held, action: asked, entities, policies: slice })
     }
 }
 
-fn uid(kind: &str, id: &str) -> Result<EntityUid, PolicyError> {
-    let name = EntityTypeName::from_str(kind).map_err(|e| PolicyError(e.to_string()))?;
-    Ok(EntityUid::from_type_name_and_id(name, EntityId::new(id)))
-}
+impl Names {
+    const fn kind(&self, kind: PrincipalKind) -> &EntityTypeName {
+        match kind {
+            PrincipalKind::User => &self.user,
+            PrincipalKind::Service => &self.service,
+        }
+    }
 
-fn describe(principal: &Principal, who: &EntityUid) -> Result<Entity, PolicyError> {
-    let tenant = RestrictedExpression::new_entity_uid(uid("Echo::Tenant", principal.tenant.as_str())?);
-    let scopes = principal.scopes.iter().flatten();
-    let attributes = HashMap::from([
-        ("tenant".to_owned(), tenant),
-        ("suspended".to_owned(), RestrictedExpression::new_bool(principal.suspended)),
-        ("byKey".to_owned(), RestrictedExpression::new_bool(principal.scopes.is_some())),
-        (
-            "scopes".to_owned(),
-            RestrictedExpression::new_set(
-                scopes.map(|s| RestrictedExpression::new_string(s.as_str().to_owned())),
+    fn describe(
+        &self,
+        principal: &Principal,
+        who: &EntityUid,
+        role: &EntityUid,
+    ) -> Result<Entity, PolicyError> {
+        let tenant = uid(&self.tenant, principal.tenant.as_str());
+        let scopes = principal.scopes.iter().flatten();
+        let attributes = HashMap::from([
+            ("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant)),
+            ("suspended".to_owned(), RestrictedExpression::new_bool(principal.suspended)),
+            ("byKey".to_owned(), RestrictedExpression::new_bool(principal.scopes.is_some())),
+            (
+                "scopes".to_owned(),
+                RestrictedExpression::new_set(
+                    scopes.map(|s| RestrictedExpression::new_string(s.as_str().to_owned())),
+                ),
             ),
-        ),
-    ]);
-    let roles = HashSet::from([uid("Echo::Role", principal.role.as_str())?]);
-    Entity::new(who.clone(), attributes, roles).map_err(|e| PolicyError(e.to_string()))
+        ]);
+        Entity::new(who.clone(), attributes, HashSet::from([role.clone()]))
+            .map_err(|e| PolicyError(e.to_string()))
+    }
+
+    fn describe_thing(&self, resource: &ResourceRef, what: &EntityUid) -> Result<Entity, PolicyError> {
+        let tenant = uid(&self.tenant, resource.tenant.as_str());
+        let mut attributes =
+            HashMap::from([("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant))]);
+        if let Some(proposer) = resource.proposer {
+            attributes.insert("proposer".to_owned(), RestrictedExpression::new_string(proposer.to_string()));
+        }
+        Entity::new(what.clone(), attributes, HashSet::new()).map_err(|e| PolicyError(e.to_string()))
+    }
 }
 
-fn thing(resource: &ResourceRef, what: &EntityUid) -> Result<Entity, PolicyError> {
-    let tenant = RestrictedExpression::new_entity_uid(uid("Echo::Tenant", resource.tenant.as_str())?);
-    let mut attributes = HashMap::from([("tenant".to_owned(), tenant)]);
-    if let Some(proposer) = resource.proposer {
-        attributes.insert("proposer".to_owned(), RestrictedExpression::new_string(proposer.to_string()));
-    }
-    Entity::new(what.clone(), attributes, HashSet::new()).map_err(|e| PolicyError(e.to_string()))
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
-    use echobase_types::principal::{Role, Scope};
+    use echobase_types::principal::Scope;
     use proptest::prelude::*;
 
     use super::*;
@@ -287,6 +380,23 @@ mod tests {
             let what = ResourceRef { tenant, proposer: proposer.map(id) };
             let decided = POINT.with(|point| point.decide(&who, action, &what));
             prop_assert_eq!(decided == Decision::Permit, expected(&who, action, &what), "{:?}", decided);
+        }
+    }
+
+    #[test]
+    fn the_slice_of_a_question_decides_as_the_whole_set() {
+        let point = DecisionPoint::new().unwrap();
+        for (role, action) in point.questions.keys().copied() {
+            for (kind, scopes, proposer) in [
+                (PrincipalKind::User, None, None),
+                (PrincipalKind::User, Some(vec![Scope::Read]), Some(id(1))),
+                (PrincipalKind::Service, Some(vec![Scope::Act, Scope::Admin]), None),
+            ] {
+                let who = principal(role, kind, scopes);
+                let what = ResourceRef { tenant: who.tenant.clone(), proposer };
+                let by_all = point.answer(&point.questions[&(role, action)], &point.policies, &who, &what);
+                assert_eq!(point.decide(&who, action, &what), by_all.unwrap(), "{who:?} {action:?}");
+            }
         }
     }
 
