@@ -19,7 +19,6 @@ export type Freeze = S['Freeze'];
 export type Intervention = S['Intervention'];
 export type InterventionDraft = S['InterventionDraft'];
 export type InterventionSummary = S['InterventionSummary'];
-export type Job = S['Job'];
 export type LedgerState = S['LedgerState'];
 export type Overview = S['Overview'];
 export type Playbook = S['Playbook'];

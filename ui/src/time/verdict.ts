@@ -46,14 +46,13 @@ export function cause(assessment: Assessment | null | undefined): string {
   return candidates[0]?.words ?? assessment.anomalies[0]?.words ?? '';
 }
 
-/** Worst first: state, then the lower score, then the higher risk. */
+/** Worst first: state, then the score in steps of 0.05, so that rows do not jump with each cycle, then the id. */
 export function worstFirst(a: Resource, b: Resource): number {
   const rank: Record<State, number> = { bad: 0, watch: 1, good: 2, idle: 3 };
   const by = rank[stateOf(a.assessment)] - rank[stateOf(b.assessment)];
   if (by !== 0) return by;
-  const score = (a.assessment?.score ?? 2) - (b.assessment?.score ?? 2);
-  if (score !== 0) return score;
-  return (b.assessment?.risk.probability ?? 0) - (a.assessment?.risk.probability ?? 0);
+  const step = (r: Resource): number => Math.round((r.assessment?.score ?? 2) * 20);
+  return step(a) - step(b) || (a.id < b.id ? -1 : 1);
 }
 
 const OPEN = new Set(['proposed', 'validated', 'approved', 'executing', 'rolling_back']);
