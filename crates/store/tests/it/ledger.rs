@@ -97,7 +97,9 @@ async fn batches_larger_than_one_shared_transaction_all_get_their_answer() {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..6 {
         let store = fixture.store.clone();
-        tasks.spawn(async move { store.ledger().append(&tenant("a"), vec![draft("note.write"); 700], at(1)).await });
+        tasks.spawn(async move {
+            store.ledger().append(&tenant("a"), vec![draft("note.write"); 700], at(1)).await
+        });
     }
     let mut seqs = Vec::new();
     while let Some(ended) = tasks.join_next().await {
