@@ -124,6 +124,18 @@ impl Controller {
     }
 }
 
+/// The mark of an intervention that is worked on.
+struct Working<'a> {
+    inner: &'a Inner,
+    id: InterventionId,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.inner.volatile().busy.remove(&self.id);
+    }
+}
+
 impl Inner {
     fn volatile(&self) -> std::sync::MutexGuard<'_, Volatile> {
         // What may be forgotten is not damaged by a panic elsewhere.
@@ -154,6 +166,12 @@ impl Inner {
 
     fn tell_freezes(&self, tenant: &TenantId) {
         let _ = self.changes.send(Change::Freezes { tenant: tenant.clone() });
+    }
+
+    /// Marks an intervention as worked on, so that the loop leaves it alone until the mark is dropped.
+    fn working(&self, id: InterventionId) -> Working<'_> {
+        self.volatile().busy.insert(id);
+        Working { inner: self, id }
     }
 
     fn fresh_id(&self, now: Timestamp) -> Result<InterventionId, ControllerError> {

@@ -157,7 +157,13 @@ fn level(rule: Rule, a: &Assessment, config: &RuleConfig, now: Timestamp) -> Lev
             let mut reasons: Vec<_> = reasons.collect();
             reasons.sort_by(|x, y| y.contribution.total_cmp(&x.contribution));
             let detail = told(reasons.iter().map(|r| r.words.as_str()));
-            Level::Bad { severity, summary: format!("{id} is unstable: its score is {score:.2}"), detail }
+            let cause = reasons.first().filter(|r| !r.words.is_empty());
+            let cause = cause.map_or_else(String::new, |r| format!(": {}", r.words));
+            Level::Bad {
+                severity,
+                summary: format!("{id} is unstable, its score is {score:.2}{cause}"),
+                detail,
+            }
         }
         Rule::RiskHigh => {
             if !a.risk.predictable || a.risk.probability.is_nan() {

@@ -195,6 +195,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_guide_names_every_word() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/playbooks.md");
+        let guide = std::fs::read_to_string(path).unwrap_or_default();
+        for variable in VARIABLES {
+            assert!(guide.contains(&format!("`{}", variable.name)), "{}", variable.name);
+            if let Kind::Record(fields) | Kind::Records(fields) = variable.kind {
+                for field in fields {
+                    let (dotted, alone) = (format!(".{}`", field.name), format!("`{}`", field.name));
+                    assert!(guide.contains(&dotted) || guide.contains(&alone), "{}", field.name);
+                }
+            }
+        }
+        for (name, ..) in FUNCTIONS {
+            assert!(guide.contains(&format!("`{name}(")), "{name}");
+        }
+    }
+
+    #[test]
     fn every_vital_sign_is_a_field_of_vitals() {
         let names: Vec<_> = VITALS.iter().map(|f| f.name).collect();
         assert_eq!(names, Words::Vital.all());

@@ -139,7 +139,9 @@ impl Inner {
                 debug!(playbook = playbook.name, target = %target, guard = guard.as_str(), words, "suppressed");
             }
             Decision::Propose(wanted) => {
-                let made = self.propose_for(tenant, rule, &wanted, assessment, now).await?;
+                let id = self.fresh_id(now)?;
+                let _working = self.working(id);
+                let made = self.propose_for(tenant, id, rule, &wanted, assessment, now).await?;
                 info!(playbook = playbook.name, target = %target, intervention = %made.id, "proposed");
                 let made = match wanted.autonomy {
                     Autonomy::Observe | Autonomy::Suggest => made,

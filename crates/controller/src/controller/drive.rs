@@ -23,13 +23,8 @@ use crate::condition::{Condition, all_hold};
 use crate::error::ControllerError;
 use crate::machine::{self, Event, Last};
 
-/// Whether a drive goes on.
-enum Next {
-    /// With the intervention as it is now.
-    On(Intervention),
-    /// Not now: a later pass takes it up.
-    Later,
-}
+/// The intervention as it is now; `None`: not now, a later pass takes it up.
+type Next = Option<Intervention>;
 
 /// What is known of a step that has no receipt.
 enum Begun {
@@ -89,11 +84,11 @@ impl Inner {
                 S::Executing if i.executed_at.is_some() => self.verify(tenant, &i, clock()).await?,
                 S::Executing => self.step(tenant, &i, epoch, clock).await?,
                 S::RollingBack => self.undo(tenant, &i, epoch, clock).await?,
-                _ => Next::Later,
+                _ => None,
             };
             match next {
-                Next::On(changed) => i = changed,
-                Next::Later => return Ok(()),
+                Some(changed) => i = changed,
+                None => return Ok(()),
             }
         }
         Ok(())
@@ -132,7 +127,7 @@ impl Inner {
         let done = match self.store.effects().admit(tenant, &key, epoch, now).await? {
             Admit::Fenced { epoch: other } => {
                 warn!(intervention = %i.id, epoch, other, "fenced off: another controller acts");
-                return Ok(Next::Later);
+                return Ok(None);
             }
             Admit::Already(receipt) => {
                 // Recorded at the target, not in the intervention: the controller ended in between.
@@ -201,7 +196,7 @@ impl Inner {
         }
         tx.commit().await?;
         self.tell(tenant, &written);
-        Ok(Next::On(written))
+        Ok(Some(written))
     }
 
     /// Lets several events happen in one transaction.
@@ -241,7 +236,7 @@ impl Inner {
         tx.leave(Trail::from(entries)).await?;
         tx.commit().await?;
         self.tell(tenant, &written);
-        Ok(Next::On(written))
+        Ok(Some(written))
     }
 
     /// Ends an execution that cannot go on: by the way back, or at once where nothing was done.
@@ -254,11 +249,11 @@ impl Inner {
     ) -> Result<Next, ControllerError> {
         if !i.receipts.is_empty() {
             let event = Event::RollBack { why };
-            return Ok(Next::On(self.apply(tenant, i, event, Actor::controller(), now).await?));
+            return Ok(Some(self.apply(tenant, i, event, Actor::controller(), now).await?));
         }
         let summary = format!("an intervention on {} failed", i.target);
         let ended = self.end_badly(tenant, i, vec![Event::Fail { why }], &summary, now).await?;
-        Ok(Next::On(ended))
+        Ok(Some(ended))
     }
 
     /// Ends an intervention that did not help, and tells people in the same transaction.
@@ -304,7 +299,7 @@ impl Inner {
         i: &Intervention,
         now: Timestamp,
     ) -> Result<Next, ControllerError> {
-        let Some(done_at) = i.executed_at else { return Ok(Next::Later) };
+        let Some(done_at) = i.executed_at else { return Ok(None) };
         // Only what was measured after the last step can speak about its effect.
         let seen = self.sensor.assessment(tenant, &i.target, now).await;
         let seen = seen.filter(|a| a.at > done_at && a.last_signal_at > done_at);
@@ -329,15 +324,15 @@ impl Inner {
         }
         let deadline = done_at + i.plan.verify_within;
         if result != Verification::Pass && now < deadline {
-            return Ok(Next::Later);
+            return Ok(None);
         }
         let event = Event::Verify { result, words: words.clone() };
         if result == Verification::Pass {
-            return Ok(Next::On(self.end_well(tenant, i, event, now).await?));
+            return Ok(Some(self.end_well(tenant, i, event, now).await?));
         }
         let limit = echobase_types::duration::format(i.plan.verify_within);
         let why = format!("not verified within {limit} ({}): {words}", result.as_str());
-        Ok(Next::On(self.apply_all(tenant, i, vec![event, Event::RollBack { why }], now).await?))
+        Ok(Some(self.apply_all(tenant, i, vec![event, Event::RollBack { why }], now).await?))
     }
 
     /// How many different assessments in a row held.
@@ -387,20 +382,20 @@ impl Inner {
             Begun::No => {}
             Begun::Undo(receipt) => receipts.push(receipt),
             Begun::Lost(why) => return self.rollback_failed(tenant, i, &why, clock()).await,
-            Begun::Fenced => return Ok(Next::Later),
+            Begun::Fenced => return Ok(None),
         }
         receipts.sort_by_key(|r| std::cmp::Reverse(r.step));
         let mut current = i.clone();
         for receipt in receipts {
             if self.leases.may_begin(tenant).await != Some(epoch) {
-                return Ok(Next::Later);
+                return Ok(None);
             }
             let key = Self::effect(i, receipt.step, Direction::Revert);
             match self.store.effects().admit(tenant, &key, epoch, clock()).await? {
                 Admit::Already(_) => continue,
                 Admit::Fenced { epoch: other } => {
                     warn!(intervention = %i.id, epoch, other, "fenced off: another controller acts");
-                    return Ok(Next::Later);
+                    return Ok(None);
                 }
                 Admit::First | Admit::Unfinished { .. } => {}
             }
@@ -426,7 +421,7 @@ impl Inner {
         }
         let summary = format!("an intervention on {} did not help and was undone", i.target);
         let ended = self.end_badly(tenant, &current, vec![Event::RolledBack], &summary, clock()).await?;
-        Ok(Next::On(ended))
+        Ok(Some(ended))
     }
 
     /// A step that was under way when its controller ended, and whose receipt nobody noted.
@@ -479,7 +474,7 @@ impl Inner {
         warn!(intervention = %i.id, target = %i.target, why, "rollback failed: the target is frozen");
         self.flag(tenant, scope, &reason, now);
         self.tell(tenant, &written);
-        Ok(Next::On(written))
+        Ok(Some(written))
     }
 
     async fn page(

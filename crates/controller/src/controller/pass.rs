@@ -6,7 +6,7 @@ use echobase_store::Trail;
 use echobase_types::intervention::{Intervention, InterventionState as S, Plan, Proposer};
 use echobase_types::ledger::Actor;
 use echobase_types::playbook::Autonomy;
-use echobase_types::{ErrorKind, InterventionId, ResourceId, TenantId, Timestamp};
+use echobase_types::{ErrorKind, InterventionId, PlaybookId, ResourceId, TenantId, Timestamp};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -96,6 +96,9 @@ impl Controller {
             .map(|i| i.target.clone())
             .collect();
         for found in open {
+            if self.inner.volatile().busy.contains(&found.id) {
+                continue;
+            }
             let i = match found.state {
                 S::Proposed | S::Validated | S::Approved => {
                     match inner.wait(tenant, found, epoch, &mut acting, now).await {
@@ -177,6 +180,9 @@ impl Inner {
         now: Timestamp,
     ) -> Result<Intervention, ControllerError> {
         let playbook = playbook_of(i);
+        if let Some(why) = self.out_of_force(tenant, playbook).await? {
+            return self.apply(tenant, i, Event::Cancel { why }, Actor::controller(), now).await;
+        }
         if self.frozen(tenant, &i.target, playbook).await?.is_some() {
             return Ok(i.clone());
         }
@@ -198,6 +204,21 @@ impl Inner {
         info!(intervention = %begun.id, target = %begun.target, epoch, "executing");
         self.tell(tenant, &begun);
         Ok(begun)
+    }
+
+    /// Why the playbook that wanted it no longer stands behind it; `None` if it does.
+    async fn out_of_force(
+        &self,
+        tenant: &TenantId,
+        playbook: Option<PlaybookId>,
+    ) -> Result<Option<String>, ControllerError> {
+        let Some(id) = playbook else { return Ok(None) };
+        match self.store.playbooks().get(tenant, id).await {
+            Ok(found) if found.enabled => Ok(None),
+            Ok(_) => Ok(Some("its playbook was taken out of force".to_owned())),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Some("its playbook was deleted".to_owned())),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Why the approved plan no longer fits its target; `None` if it does.
@@ -222,7 +243,7 @@ impl Inner {
 }
 
 /// The playbook that wanted it.
-pub(super) fn playbook_of(i: &Intervention) -> Option<echobase_types::PlaybookId> {
+pub(super) fn playbook_of(i: &Intervention) -> Option<PlaybookId> {
     match &i.proposer {
         Proposer::Playbook { id, .. } => Some(*id),
         Proposer::Principal { .. } => None,

@@ -14,7 +14,6 @@ use crate::playbook::ParsedPlaybook;
 impl Controller {
     /// Saves a playbook that was read from `source`: a new version of `id`, or of the playbook of the same name, or
     /// a new one. The actuator it names must be there.
-    #[expect(clippy::too_many_arguments, reason = "each is a different fact of one act")]
     pub async fn save_playbook(
         &self,
         tenant: &TenantId,

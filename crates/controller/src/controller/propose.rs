@@ -81,6 +81,7 @@ impl Controller {
         };
         let id = inner.fresh_id(now)?;
         let proposer = Proposer::Principal { id: by };
+        let _working = inner.working(id);
         let mut made =
             inner.new_intervention(id, plan, proposal.kind, proposer, proposal.reason, seen.as_ref(), now);
         made.state_reason = "its dry run follows".to_owned();
@@ -108,7 +109,6 @@ impl Controller {
 }
 
 impl Inner {
-    #[expect(clippy::too_many_arguments, reason = "each is a different fact of one intervention")]
     fn new_intervention(
         &self,
         id: InterventionId,
@@ -148,6 +148,7 @@ impl Inner {
     pub(super) async fn propose_for(
         &self,
         tenant: &TenantId,
+        id: InterventionId,
         rule: &Rule,
         wanted: &Wanted,
         assessment: &Assessment,
@@ -166,7 +167,6 @@ impl Inner {
         };
         let proposer =
             Proposer::Playbook { id: playbook.id, name: playbook.name.clone(), version: playbook.version };
-        let id = self.fresh_id(now)?;
         let reason = wanted.reason.clone();
         let mut made =
             self.new_intervention(id, plan, playbook.kind, proposer, reason, Some(assessment), now);

@@ -126,7 +126,7 @@ fn alerts_tell_what_and_why() {
     let (verdict, _) = judge(Rule::StabilityLow, &a, firing, &config, T0);
     let Verdict::Fire { severity, summary, detail } = verdict else { panic!("{verdict:?}") };
     assert_eq!(severity, Severity::Critical);
-    assert_eq!(summary, "service:a is unstable: its score is 0.25");
+    assert_eq!(summary, "service:a is unstable, its score is 0.25: memory is nearly used up");
     assert_eq!(detail, "memory is nearly used up");
 }
 

@@ -250,12 +250,12 @@ impl Unit {
         };
         let until = Instant::now() + self.config.start_timeout;
         loop {
-            if readiness::answers(&readiness).await {
-                if let Some(instance) = self.running.get_mut(&number).filter(|i| i.pid == pid) {
-                    instance.ready = true;
-                    info!(process = %self.config.name, instance = number, pid, "ready");
-                    return Ok(());
-                }
+            if readiness::answers(&readiness).await
+                && let Some(instance) = self.running.get_mut(&number).filter(|i| i.pid == pid)
+            {
+                instance.ready = true;
+                info!(process = %self.config.name, instance = number, pid, "ready");
+                return Ok(());
             }
             if Instant::now() >= until {
                 // It stays: it may be slow, and its end would be noted.

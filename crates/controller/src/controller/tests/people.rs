@@ -119,6 +119,27 @@ async fn a_newer_version_takes_the_place_of_what_waits() {
 }
 
 #[tokio::test]
+async fn what_waits_ends_with_its_playbook() {
+    for deleted in [false, true] {
+        let plant = Plant::new().await;
+        let playbook = plant.save(PLAYBOOK).await;
+        let a = plant.measure(0.3, at(0));
+        plant.controller.consider(&tenant(), &[a], at(0)).await.unwrap();
+        assert_eq!(plant.states().await, [S::Approved]);
+        if deleted {
+            plant.controller.delete_playbook(&tenant(), playbook.id, actor(1), at(1)).await.unwrap();
+        } else {
+            let off = echobase_store::playbook::Switch::Disabled;
+            plant.controller.switch_playbook(&tenant(), playbook.id, off, actor(1), at(1)).await.unwrap();
+        }
+        plant.cycle(0.3, at(2)).await;
+        assert_eq!(plant.states().await, [S::Cancelled]);
+        assert_eq!(plant.recorder.effects(), [""; 0]);
+        plant.ledger("").await;
+    }
+}
+
+#[tokio::test]
 async fn bad_proposals_and_playbooks_are_refused_with_the_reason() {
     let plant = Plant::new().await;
     let mut none = plant.proposal(RiskClass::Low);
@@ -230,10 +251,10 @@ async fn the_loop_runs_by_itself_and_gives_its_lease_back() {
     let made = plant.propose(RiskClass::Low, T0).await;
     let executed = async {
         loop {
-            if let Ok(Change::Intervention { intervention, .. }) = changes.recv().await {
-                if intervention.executed_at.is_some() {
-                    return intervention.id;
-                }
+            if let Ok(Change::Intervention { intervention, .. }) = changes.recv().await
+                && intervention.executed_at.is_some()
+            {
+                return intervention.id;
             }
         }
     };

@@ -147,7 +147,8 @@ async fn what_a_killed_run_left_behind_is_ended_and_its_steps_are_known() {
     let mut memory = Memory::load(&path).await.unwrap();
     assert_eq!(memory.children.len(), 2);
     // The processes of a killed Echobase live on: here they are started apart from the plant.
-    let apart = std::process::Command::new("/bin/sleep").arg("1000").process_group_zero().spawn().unwrap();
+    let mut apart =
+        std::process::Command::new("/bin/sleep").arg("1000").process_group_zero().spawn().unwrap();
     memory.children.push((apart.id(), start_time(apart.id()).await.unwrap()));
     memory.children.push((std::process::id(), "not its start time".to_owned()));
     memory.begin(&call(9, 1).key(), receipt.clone());
@@ -160,6 +161,7 @@ async fn what_a_killed_run_left_behind_is_ended_and_its_steps_are_known() {
     assert_eq!(now.len(), 2, "what was scaled stays scaled");
     assert!(now.iter().all(|pid| !left.contains(pid)));
     assert!(!alive(apart.id()).await);
+    apart.wait().unwrap();
     let any = step("restart", &[]);
     assert_eq!(plant.processes.settle(&any, &call(1, 1)).await, Settled::Done(receipt.clone()));
     assert_eq!(plant.processes.settle(&any, &call(9, 1)).await, Settled::InDoubt(Some(receipt)));
