@@ -3,6 +3,7 @@
 //!
 //! `cargo bench -p echobase-telemetry`; `ECHOBASE_BENCH_SECONDS` (default 5) sets the time per line, `TMPDIR`
 //! the disk.
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock and its surroundings")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

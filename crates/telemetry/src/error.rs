@@ -47,6 +47,9 @@ pub enum TelemetryError {
         #[source]
         source: io::Error,
     },
+    /// Another process has the data folder open.
+    #[error("telemetry of `{}` is open in another process", .0.display())]
+    InUse(PathBuf),
     /// The catalog did not answer or refused.
     #[error("use the catalog of telemetry files")]
     Catalog(#[from] CatalogError),
@@ -75,6 +78,7 @@ impl TelemetryError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Unavailable,
                 _ => ErrorKind::Internal,
             },
+            Self::InUse(_) => ErrorKind::Conflict,
             Self::Catalog(source) => source.kind,
             Self::Columns { source, .. } => match source.find_root() {
                 DataFusionError::ResourcesExhausted(_) => ErrorKind::TooLarge,

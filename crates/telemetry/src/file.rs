@@ -280,7 +280,14 @@ pub(crate) fn read_all(path: &Path, mut each: impl FnMut(&RecordBatch)) -> Resul
     Ok(())
 }
 
-/// All Parquet files below the folder of data files, relative to the data folder.
+/// Moves a file, making folders as needed.
+pub(crate) fn move_to(from: &Path, to: &Path) -> Result<(), TelemetryError> {
+    let folder = to.parent().unwrap_or(to);
+    fs::create_dir_all(folder).map_err(TelemetryError::file("create folder", folder))?;
+    fs::rename(from, to).map_err(TelemetryError::file("move", from))
+}
+
+/// All Parquet files with names of ours below the folder of data files, relative to the data folder.
 pub(crate) fn list(root: &Path) -> Result<Vec<PathBuf>, TelemetryError> {
     let (mut found, mut folders) = (Vec::new(), vec![root.join(FOLDER)]);
     while let Some(folder) = folders.pop() {
@@ -294,6 +301,7 @@ pub(crate) fn list(root: &Path) -> Result<Vec<PathBuf>, TelemetryError> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "parquet")
+                && path.file_stem().and_then(|s| s.to_str()).is_some_and(|s| s.parse::<FileId>().is_ok())
                 && let Ok(relative) = path.strip_prefix(root)
             {
                 found.push(relative.to_owned());

@@ -1,6 +1,7 @@
 //! The handle: opening, appending, running.
 
 use std::collections::HashSet;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -25,6 +26,8 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Folder of the log inside the data folder.
 pub(crate) const LOG_FOLDER: &str = "log";
+/// Folder for data files that nobody knows, if they look like more than the leftovers of a crash.
+const ORPHANS: &str = "orphans";
 /// How often `run` looks whether something is due.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -44,6 +47,19 @@ pub(crate) struct Inner {
     pub(crate) workers: Workers,
     pub(crate) maintenance: tokio::sync::Mutex<Maintenance>,
     log: OnceLock<Log<Item>>,
+    /// Keeps other processes out; let go when the last handle goes.
+    _lock: File,
+}
+
+/// Takes the folder for this process.
+fn lock(folder: &Path) -> Result<File, TelemetryError> {
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(TelemetryError::file("create", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(TelemetryError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(TelemetryError::file("lock", &path)(error)),
+    }
 }
 
 /// What the log hands back once it is durable.
@@ -70,6 +86,7 @@ impl Telemetry {
             std::fs::create_dir_all(&folder).map_err(TelemetryError::file("create folder", &folder))?;
         }
         sync_folder(root).map_err(TelemetryError::file("sync folder", root))?;
+        let lock = lock(&log_folder)?;
         let state = catalog.load().await?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let inner = Inner {
@@ -80,6 +97,7 @@ impl Telemetry {
             root: root.to_owned(),
             shared: Arc::new(Shared::new()),
             log: OnceLock::new(),
+            _lock: lock,
             config,
             catalog,
             clock,
@@ -100,10 +118,18 @@ impl Telemetry {
         let inner = &self.inner;
         let known: HashSet<&Path> = state.files.iter().map(|f| f.path.as_path()).collect();
         let found = file::list(&inner.root)?;
+        // An empty catalog beside files is a lost catalog rather than a crash before the first commit: keep them.
+        let lost = state.files.is_empty() && state.log_position.0 == 0;
         for orphan in found.iter().filter(|path| !known.contains(path.as_path())) {
             let path = inner.root.join(orphan);
-            tracing::info!(file = %path.display(), "telemetry file that was never committed is removed");
-            std::fs::remove_file(&path).map_err(TelemetryError::file("remove", &path))?;
+            if lost {
+                let aside = inner.root.join(ORPHANS).join(orphan);
+                tracing::error!(file = %aside.display(), "the catalog is empty: telemetry file is put aside");
+                file::move_to(&path, &aside)?;
+            } else {
+                tracing::info!(file = %path.display(), "telemetry file that was never committed is removed");
+                std::fs::remove_file(&path).map_err(TelemetryError::file("remove", &path))?;
+            }
         }
         let found: HashSet<PathBuf> = found.into_iter().collect();
         let mut all = inner.shared.write();

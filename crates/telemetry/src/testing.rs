@@ -279,9 +279,17 @@ impl Bench {
 
     pub(crate) async fn open(&self) -> crate::Telemetry {
         let clock: crate::Clock = std::sync::Arc::new(|| at(START));
-        crate::Telemetry::open(self.config.clone(), self.dir.path(), self.catalog.clone(), clock)
-            .await
-            .unwrap()
+        // The threads of a telemetry that was just dropped hold the folder until they have ended.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            let (config, catalog) = (self.config.clone(), self.catalog.clone());
+            match crate::Telemetry::open(config, self.dir.path(), catalog, clock.clone()).await {
+                Err(crate::TelemetryError::InUse(_)) if std::time::Instant::now() < deadline => {
+                    tokio::task::yield_now().await;
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 }
 

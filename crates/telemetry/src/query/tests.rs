@@ -80,6 +80,16 @@ async fn values_are_rendered_as_people_and_programs_read_them() {
 }
 
 #[tokio::test]
+async fn people_can_look_around() {
+    let bench = Bench::new();
+    let telemetry = bench.open().await;
+    let tables = ask(&telemetry, &tenant("default"), "SHOW TABLES").await;
+    assert!(tables.iter().any(|row| row.contains(&json!("metrics"))), "{tables:?}");
+    let columns = ask(&telemetry, &tenant("default"), "DESCRIBE events").await;
+    assert_eq!(columns.len(), 8);
+}
+
+#[tokio::test]
 async fn a_tenant_sees_its_own_rows_and_no_other_names() {
     let bench = Bench::new();
     let telemetry = bench.open().await;
@@ -173,15 +183,15 @@ async fn limits_on_rows_time_memory_and_length_hold() {
         let answer = telemetry.query(&all, "SELECT * FROM metric_points", limits).await.unwrap();
         assert_eq!((answer.rows.len(), answer.truncated), (rows, truncated));
     }
-    let wide = "SELECT sum(a.value * b.value * c.value * d.value * e.value) FROM metric_points a, metric_points b, metric_points c, metric_points d, metric_points e";
-    let limits = QueryLimits { timeout: Duration::from_millis(50), ..QueryLimits::default() };
-    let error = telemetry.query(&all, wide, limits).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
     let sort = "SELECT a.value + b.value + c.value AS v, a.time, b.time, c.time \
                 FROM metric_points a, metric_points b, metric_points c ORDER BY 1, 2, 3, 4";
     let limits = QueryLimits { memory_bytes: 1 << 20, ..QueryLimits::default() };
     let error = telemetry.query(&all, sort, limits).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error:?}");
+    let wide = "SELECT sum(a.value * b.value * c.value * d.value * e.value) FROM metric_points a, metric_points b, metric_points c, metric_points d, metric_points e";
+    let limits = QueryLimits { timeout: Duration::from_millis(50), ..QueryLimits::default() };
+    let error = telemetry.query(&all, wide, limits).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
     let long = format!("SELECT '{}'", "x".repeat(MAX_SQL));
     assert_eq!(refused(&telemetry, &long).await.kind(), ErrorKind::TooLarge);
 }
@@ -194,24 +204,14 @@ async fn a_deep_question_is_refused_or_answered_but_does_not_end_the_process() {
     assert_eq!(refused(&telemetry, &nested).await.kind(), ErrorKind::Invalid);
     let long = format!("SELECT 1{}", "+1".repeat(MAX_PARTS));
     assert_eq!(refused(&telemetry, &long).await.kind(), ErrorKind::TooLarge);
+    // As deep as allowed (chains of `+` and of joins go through, too, but planning them takes a debug build long).
     let casts = format!("SELECT 1{}", "::int".repeat(MAX_PARTS / 2 - 1));
-    let sums = format!("SELECT 1{}", "+1".repeat(MAX_PARTS - 1));
-    let unions = format!("SELECT 1{}", " UNION SELECT 1".repeat(MAX_PARTS / 2 - 1));
-    let joins =
-        (0..MAX_PARTS / 2 - 3).fold("SELECT * FROM logs".to_owned(), |sql, n| format!("{sql}, logs t{n}"));
+    assert_eq!(ask(&telemetry, &tenant("default"), &casts).await, [[json!(1)]]);
     let ands =
         format!("SELECT * FROM logs WHERE severity > 1{}", " AND severity > 1".repeat(MAX_PARTS / 3 - 3));
-    for sql in [casts, sums, unions, joins, ands] {
-        let limits = QueryLimits { timeout: Duration::from_secs(100), ..QueryLimits::default() };
-        let begin = std::time::Instant::now();
-        let either = telemetry.query(&tenant("default"), &sql, limits).await;
-        eprintln!(
-            "{:.60} {:?} {:?}",
-            sql,
-            begin.elapsed(),
-            either.map(|_| ()).map_err(|e| format!("{e:.80}"))
-        );
-    }
+    assert_eq!(ask(&telemetry, &tenant("default"), &ands).await, Vec::<Vec<Value>>::new());
+    let listed = format!("SELECT 7 IN (0{})", ", 1".repeat(10_000));
+    assert_eq!(ask(&telemetry, &tenant("default"), &listed).await, [[json!(false)]]);
     assert_eq!(ask(&telemetry, &tenant("default"), "SELECT 1").await, [[json!(1)]]);
 }
 
