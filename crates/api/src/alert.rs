@@ -67,7 +67,9 @@ impl From<&domain::Alert> for Alert {
             last_fired_at: a.last_fired_at.into(),
             ended_at: match a.state {
                 domain::AlertState::Firing => None,
-                domain::AlertState::Acknowledged { at } | domain::AlertState::Resolved { at } => Some(at.into()),
+                domain::AlertState::Acknowledged { at } | domain::AlertState::Resolved { at } => {
+                    Some(at.into())
+                }
             },
             count: a.count,
             labels: a.labels.iter().map(|(k, v)| (k.to_owned(), v.to_string())).collect(),

@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document, made from the one table of routes that also registers and authorises them.
 
+use std::collections::BTreeMap;
+
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -75,7 +77,7 @@ pub fn document(version: &str, operations: &[Operation]) -> Value {
         }
     }
     let schemas: Value = generator.take_definitions(true).into_iter().collect::<Map<_, _>>().into();
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Echobase",
@@ -94,7 +96,10 @@ pub fn document(version: &str, operations: &[Operation]) -> Value {
             }
         },
         "security": [{ "key": [] }, { "session": [] }]
-    })
+    });
+    // The committed document must not depend on how the JSON library was built.
+    document.sort_all_objects();
+    document
 }
 
 fn describe(operation: &Operation, problem: &Value, generator: &mut SchemaGenerator) -> Value {
@@ -104,7 +109,9 @@ fn describe(operation: &Operation, problem: &Value, generator: &mut SchemaGenera
     if let Some(query) = operation.shapes.query {
         let schema = query(generator);
         let required = schema.get("required").cloned().unwrap_or(Value::Null);
-        for (name, member) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        let members: BTreeMap<_, _> = members.collect();
+        for (name, member) in members {
             let needed = required.as_array().is_some_and(|r| r.iter().any(|x| x == name));
             parameters.push(json!({ "name": name, "in": "query", "required": needed, "schema": member }));
         }

@@ -7,7 +7,10 @@
     reason = "tests may fail loudly"
 )]
 #![allow(missing_docs, unreachable_pub, reason = "tests speak through their names")]
-#![allow(clippy::disallowed_methods, reason = "the tests are the outside world: they have a clock and processes")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests are the outside world: they have a clock and processes"
+)]
 #![allow(clippy::zombie_processes, reason = "`World` waits for its server when it is dropped")]
 
 mod durability;
