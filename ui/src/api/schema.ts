@@ -4,26 +4,41 @@
  */
 
 export interface paths {
-    "/api/v1/session": {
+    "/api/openapi.json": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in, and what they may do */
-        get: operations["read_session"];
+        /** This document */
+        get: operations["openapi"];
         put?: never;
-        /** Sign in by name and password */
-        post: operations["sign_in"];
-        /** Sign out */
-        delete: operations["sign_out"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/session:redeem": {
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Alerts, newest first */
+        get: operations["list_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}:acknowledge": {
         parameters: {
             query?: never;
             header?: never;
@@ -32,127 +47,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in by a one-time link */
-        post: operations["redeem_link"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/session/password": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /** Set one's own password; all other sessions end */
-        put: operations["set_password"];
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/overview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What needs me now, and how everything is */
-        get: operations["read_overview"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/resources": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Watched things with their latest assessment, by id */
-        get: operations["list_resources"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/resources/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One resource with its latest assessment */
-        get: operations["read_resource"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/resources/{id}/assessments": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Score, components, weights and risk over time */
-        get: operations["read_assessments"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/resources/{id}/series": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The metric series of a resource */
-        get: operations["list_series"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/resources/{id}/points": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Points of a resource's series, folded into steps */
-        get: operations["read_points"];
-        put?: never;
-        post?: never;
+        /** Say that somebody has taken it */
+        post: operations["acknowledge_alert"];
         delete?: never;
         options?: never;
         head?: never;
@@ -185,6 +81,383 @@ export interface paths {
         };
         /** Which resource calls or uses which */
         get: operations["list_dependencies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Events as NDJSON, one object per line; bad lines are listed, the others kept */
+        post: operations["send_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/freeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The freezes in force */
+        get: operations["list_freezes"];
+        put?: never;
+        /** Stop all actions in a scope within a second; rollbacks stay allowed */
+        post: operations["freeze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/freeze:release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for the end of a freeze, or confirm what another person asked for */
+        post: operations["release_freeze"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interventions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Interventions, newest first */
+        get: operations["list_interventions"];
+        put?: never;
+        /** Propose one by hand; its dry run follows at once */
+        post: operations["propose_intervention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interventions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One intervention, whole */
+        get: operations["read_intervention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interventions/{id}:approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approve exactly the plan with this digest */
+        post: operations["approve_intervention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interventions/{id}:cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take it back before it is executed */
+        post: operations["cancel_intervention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interventions/{id}:reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuse it */
+        post: operations["reject_intervention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interventions/{id}:rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Undo what it did */
+        post: operations["rollback_intervention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interventions/{id}:validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a suggestion up: try it dry and fix its plan */
+        post: operations["validate_intervention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** API keys, newest first */
+        get: operations["list_keys"];
+        put?: never;
+        /** Make a key; its secret is shown once */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a key now */
+        delete: operations["revoke_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{id}:rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a new secret; the old one works on for the overlap */
+        post: operations["rotate_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Size, checkpoint and health of the tenant's log */
+        get: operations["read_ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest signed checkpoint */
+        get: operations["read_checkpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Entries, newest first */
+        get: operations["list_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger/entries/{seq}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One entry with its hashes */
+        get: operations["read_entry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger/entries/{seq}/receipt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Proof that an entry is in the log */
+        get: operations["read_receipt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger:export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The whole log as a tar archive in ELX/1; `echobase ledger verify` checks it offline */
+        get: operations["export_ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger:verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read every entry again and check chain, tree and checkpoints */
+        post: operations["verify_ledger"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Events as they happen: SSE, or WebSocket on upgrade; resumes by `Last-Event-ID` */
+        get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What needs me now, and how everything is */
+        get: operations["read_overview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -247,23 +520,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/playbooks/{id}:enable": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Put it in force */
-        post: operations["enable_playbook"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/playbooks/{id}:disable": {
         parameters: {
             query?: never;
@@ -281,7 +537,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/playbooks:validate": {
+    "/api/v1/playbooks/{id}:enable": {
         parameters: {
             query?: never;
             header?: never;
@@ -290,8 +546,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Check a source text; faults have line and column */
-        post: operations["validate_playbook"];
+        /** Put it in force */
+        post: operations["enable_playbook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -315,42 +571,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/interventions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Interventions, newest first */
-        get: operations["list_interventions"];
-        put?: never;
-        /** Propose one by hand; its dry run follows at once */
-        post: operations["propose_intervention"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/interventions/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One intervention, whole */
-        get: operations["read_intervention"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/interventions/{id}:validate": {
+    "/api/v1/playbooks:validate": {
         parameters: {
             query?: never;
             header?: never;
@@ -359,15 +580,15 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Take a suggestion up: try it dry and fix its plan */
-        post: operations["validate_intervention"];
+        /** Check a source text; faults have line and column */
+        post: operations["validate_playbook"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/interventions/{id}:approve": {
+    "/api/v1/points": {
         parameters: {
             query?: never;
             header?: never;
@@ -376,247 +597,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Approve exactly the plan with this digest */
-        post: operations["approve_intervention"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/interventions/{id}:reject": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Refuse it */
-        post: operations["reject_intervention"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/interventions/{id}:cancel": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Take it back before it is executed */
-        post: operations["cancel_intervention"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/interventions/{id}:rollback": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Undo what it did */
-        post: operations["rollback_intervention"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/freeze": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The freezes in force */
-        get: operations["list_freezes"];
-        put?: never;
-        /** Stop all actions in a scope within a second; rollbacks stay allowed */
-        post: operations["freeze"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/freeze:release": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Ask for the end of a freeze, or confirm what another person asked for */
-        post: operations["release_freeze"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Alerts, newest first */
-        get: operations["list_alerts"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/alerts/{id}:acknowledge": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Say that somebody has taken it */
-        post: operations["acknowledge_alert"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/ledger": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Size, checkpoint and health of the tenant's log */
-        get: operations["read_ledger"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/ledger/entries": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Entries, newest first */
-        get: operations["list_entries"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/ledger/entries/{seq}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One entry with its hashes */
-        get: operations["read_entry"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/ledger/entries/{seq}/receipt": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Proof that an entry is in the log */
-        get: operations["read_receipt"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/ledger/checkpoint": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The newest signed checkpoint */
-        get: operations["read_checkpoint"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/ledger:verify": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Read every entry again and check chain, tree and checkpoints */
-        post: operations["verify_ledger"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/ledger:export": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The whole log as a tar archive in ELX/1; `echobase ledger verify` checks it offline */
-        get: operations["export_ledger"];
-        put?: never;
-        post?: never;
+        /** A table of metric values of any age, as `echobase import` sends it */
+        post: operations["import_points"];
         delete?: never;
         options?: never;
         head?: never;
@@ -658,76 +640,6 @@ export interface paths {
         patch: operations["change_principal"];
         trace?: never;
     };
-    "/api/v1/keys": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** API keys, newest first */
-        get: operations["list_keys"];
-        put?: never;
-        /** Make a key; its secret is shown once */
-        post: operations["create_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys/{id}:rotate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Make a new secret; the old one works on for the overlap */
-        post: operations["rotate_key"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/keys/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        /** End a key now */
-        delete: operations["revoke_key"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tenants": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Tenants, by id */
-        get: operations["list_tenants"];
-        put?: never;
-        /** Make a tenant with its first administrator */
-        post: operations["create_tenant"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/query": {
         parameters: {
             query?: never;
@@ -745,51 +657,156 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/events": {
+    "/api/v1/resources": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        /** Events as NDJSON, one object per line; bad lines are listed, the others kept */
-        post: operations["send_events"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/points": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** A table of metric values of any age, as `echobase import` sends it */
-        post: operations["import_points"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/live": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Events as they happen: SSE, or WebSocket on upgrade; resumes by `Last-Event-ID` */
-        get: operations["live"];
+        /** Watched things with their latest assessment, by id */
+        get: operations["list_resources"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/resources/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One resource with its latest assessment */
+        get: operations["read_resource"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/resources/{id}/assessments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Score, components, weights and risk over time */
+        get: operations["read_assessments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/resources/{id}/points": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Points of a resource's series, folded into steps */
+        get: operations["read_points"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/resources/{id}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The metric series of a resource */
+        get: operations["list_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in, and what they may do */
+        get: operations["read_session"];
+        put?: never;
+        /** Sign in by name and password */
+        post: operations["sign_in"];
+        /** Sign out */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set one's own password; all other sessions end */
+        put: operations["set_password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session:redeem": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign in by a one-time link */
+        post: operations["redeem_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tenants, by id */
+        get: operations["list_tenants"];
+        put?: never;
+        /** Make a tenant with its first administrator */
+        post: operations["create_tenant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -847,298 +864,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/openapi.json": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** This document */
-        get: operations["openapi"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description A problem document. Says what failed, on what, and what to do next. */
-        Problem: {
-            /** @description `urn:echobase:problem:<class>`; the classes are listed in the error catalogue of the guide. */
-            type: string;
-            /** @description The class in words. */
-            title: string;
+        /** @description Something people should know. */
+        Alert: {
             /**
-             * Format: uint16
-             * @description The HTTP status code.
+             * Format: uint32
+             * @description How often it was seen firing.
              */
-            status: number;
-            /** @description What failed on what, and what to do next. */
+            count: number;
+            /** @description The reasons. */
             detail: string;
-            /** @description Id of this occurrence: quote it when you ask for help; the log has it too. */
-            instance?: string;
-            /** @description Single faults within the request, with their place. */
-            errors?: components["schemas"]["Fault"][];
-            /**
-             * Format: uint64
-             * @description Seconds after which a retry makes sense; also sent as `Retry-After`.
-             */
-            retry_after_s?: number | null;
-        };
-        /** @description One fault within a request. */
-        Fault: {
-            /** @description JSON pointer of the member, where the body is JSON. */
-            pointer?: string | null;
-            /**
-             * Format: uint32
-             * @description Line from 1, where the body is text.
-             */
-            line?: number | null;
-            /**
-             * Format: uint32
-             * @description Column from 1.
-             */
-            column?: number | null;
-            /** @description What is wrong there. */
-            detail: string;
-        };
-        /** @description Who is signed in. */
-        Session: {
-            /** @description The principal's id. */
-            principal_id: string;
-            /** @description The principal's name. */
-            name: string;
-            /** @description The principal's role. */
-            role: string;
-            /** @description The tenant. */
-            tenant: string;
-            /** @description The actions that the decision point permits: for greying out, never for deciding. */
-            permissions: string[];
-            /** @description Send this as `X-CSRF-Token` with every unsafe request of a browser session. */
-            csrf_token?: string | null;
-            /** @description Version of the server. */
-            version: string;
-        };
-        /** @description Sign-in by name and password. */
-        SignIn: {
-            /**
-             * @description Tenant. Default: `default`.
-             * @default null
-             */
-            tenant: string | null;
-            /** @description Name. */
-            name: string;
-            /** @description Password. */
-            password: string;
-        };
-        /** @description Sign-in by a one-time link. */
-        Redeem: {
-            /** @description The token of the link. */
-            token: string;
-        };
-        /** @description Setting one's own password. */
-        PasswordChange: {
-            /** @description The new password, at least 12 characters. */
-            password: string;
-        };
-        /** @description The overview. */
-        Overview: {
-            /** @description When it was made. */
-            at: components["schemas"]["Time"];
-            /**
-             * Format: uint32
-             * @description Number of resources watched.
-             */
-            resources_total: number;
-            /**
-             * Format: uint32
-             * @description Number of resources with a score below 0.7, a risk above 0.5 or a firing alert.
-             */
-            resources_attention: number;
-            /** @description The resources, worst first, at most 200. */
-            resources: components["schemas"]["Resource"][];
-            /** @description Interventions that wait for a person. */
-            approvals: components["schemas"]["InterventionSummary"][];
-            /** @description Alerts that fire. */
-            alerts: components["schemas"]["Alert"][];
-            /** @description The last intervention that ended. */
-            last_intervention?: components["schemas"]["InterventionSummary"] | null;
-            /** @description Freezes in force. */
-            freezes: components["schemas"]["Freeze"][];
-            /** @description State of the ledger. */
-            ledger: components["schemas"]["LedgerState"];
-            /**
-             * Format: double
-             * @description Seconds that the last analysis cycle took.
-             */
-            cycle_s: number;
-            /**
-             * Format: uint64
-             * @description Rows accepted in the last minute.
-             */
-            rows_last_minute: number;
-        };
-        /**
-         * Format: date-time
-         * @description RFC 3339 in UTC
-         */
-        Time: string;
-        /** @description A watched thing with its latest verdict. */
-        Resource: {
-            /** @description `kind:name`, for example `service:shop/orders`. Percent-encode it in paths. */
+            /** @description When it was acknowledged or resolved. */
+            ended_at?: components["schemas"]["Time"] | null;
+            /** @description Alerts of one group are told in one message. */
+            group_key: string;
+            /** @description Its id. */
             id: string;
-            /** @description `host`, `service`, `agent`, `engine` or `process`. */
-            kind: string;
-            /** @description The name people use. */
-            name: string;
-            /** @description OpenTelemetry resource attributes. */
-            attributes: {
+            /** @description Labels. */
+            labels: {
                 [key: string]: string;
             };
-            /** @description When it was first seen. */
-            first_seen: components["schemas"]["Time"];
-            /** @description When its newest signal arrived. */
-            last_seen: components["schemas"]["Time"];
-            /** @description The latest verdict; absent until the first cycle has judged it. */
-            assessment?: components["schemas"]["Assessment"] | null;
-            /** @description The stability score of the last hour in up to 60 steps, oldest first: for a spark line. */
-            trend: number[];
+            /** @description When it was last seen firing. */
+            last_fired_at: components["schemas"]["Time"];
+            /** @description What it is about, where it is one resource. */
+            resource_id?: string | null;
+            /** @description Which rule fired. */
+            rule: string;
+            /** @description `info`, `warning` or `critical`. */
+            severity: string;
+            /** @description When it began. */
+            started_at: components["schemas"]["Time"];
+            /** @description `firing`, `acknowledged` or `resolved`. */
+            state: string;
+            /** @description One line. */
+            summary: string;
         };
-        /** @description The verdict on one resource at one time. */
-        Assessment: {
-            /** @description The resource judged. */
-            resource_id: string;
-            /** @description When. */
-            at: components["schemas"]["Time"];
-            /** @description When its newest signal was measured. */
-            last_signal_at: components["schemas"]["Time"];
-            /**
-             * Format: uint32
-             * @description Number of live series behind it.
-             */
-            series: number;
-            /**
-             * Format: double
-             * @description The stability score, 0 (failed) to 1 (healthy).
-             */
-            score: number;
-            /** @description Its four components: resource, error, performance, dependency. */
-            components: components["schemas"]["Component"][];
-            /** @description Probability of a failed state within the horizon. */
-            risk: components["schemas"]["Risk"];
-            /** @description Vital signs by name. */
-            vitals: {
-                [key: string]: components["schemas"]["Vital"];
-            };
-            /** @description Open anomalies, worst first. */
-            anomalies: components["schemas"]["Anomaly"][];
-            /** @description Series that left their reference, strongest first. */
-            drift: components["schemas"]["Drift"][];
-            /** @description Bounded resources that run out, soonest first. */
-            exhaustion: components["schemas"]["Exhaustion"][];
-        };
-        /** @description One component of the score. */
-        Component: {
-            /** @description `resource`, `error`, `performance` or `dependency`. */
-            name: string;
-            /**
-             * Format: double
-             * @description 0..=1; absent where no signal speaks about it.
-             */
-            score?: number | null;
-            /**
-             * Format: double
-             * @description Share in the whole, 0..=1.
-             */
-            weight: number;
-            /** @description What made it, strongest first. */
-            reasons: components["schemas"]["Reason"][];
-        };
-        /** @description One term of a figure. */
-        Reason: {
-            /** @description The metric or vital sign. */
-            metric: string;
-            /** @description The series (16 hexadecimal digits), where it is one. */
-            series?: string | null;
-            /**
-             * Format: double
-             * @description What was seen.
-             */
-            value: number;
-            /**
-             * Format: double
-             * @description What would have been normal.
-             */
-            expected: number;
-            /**
-             * Format: double
-             * @description How much it took from the score or added to the risk, 0..=1.
-             */
-            contribution: number;
-            /** @description In one sentence. */
-            words: string;
-        };
-        /** @description Probability of a failed state. */
-        Risk: {
-            /**
-             * Format: double
-             * @description 0..=1.
-             */
-            probability: number;
-            /**
-             * Format: uint64
-             * @description Horizon in seconds.
-             */
-            horizon_s: number;
-            /** @description Whether there is enough history to say anything. */
-            predictable: boolean;
-            /**
-             * Format: uint64
-             * @description Seconds until failure if the trend goes on, where a trend drives the risk.
-             */
-            expected_in_s?: number | null;
-            /** @description What drives it, strongest first. */
-            features: components["schemas"]["Reason"][];
-        };
-        /** @description A vital sign. */
-        Vital: {
-            /**
-             * Format: double
-             * @description The value.
-             */
-            value: number;
-            /**
-             * Format: double
-             * @description The resource's own normal, once known.
-             */
-            normal?: number | null;
-            /** @description The metric it was read from. */
-            metric: string;
+        /** @description One page of a list. */
+        AlertPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Alert"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
         };
         /** @description Unusual behaviour of one series. */
         Anomaly: {
+            /** @description End, once over. */
+            ended_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description What was expected there.
+             */
+            expected: number;
             /** @description Its id. */
             id: string;
+            /** @description The metric with its attributes. */
+            metric: string;
             /** @description The resource. */
             resource_id?: string;
             /** @description The series (16 hexadecimal digits). */
             series: string;
-            /** @description The metric with its attributes. */
-            metric: string;
-            /** @description Onset. */
-            started_at: components["schemas"]["Time"];
-            /** @description End, once over. */
-            ended_at?: components["schemas"]["Time"] | null;
             /** @description `info`, `warning` or `critical`. */
             severity: string;
             /** @description `spike`, `level_shift`, `drift`, `variance`, `flat_line` or `missing`. */
             shape: string;
+            /** @description Onset. */
+            started_at: components["schemas"]["Time"];
             /**
              * Format: double
              * @description −log₁₀ of the tail probability.
@@ -1149,233 +942,8 @@ export interface components {
              * @description What was seen at the peak.
              */
             value: number;
-            /**
-             * Format: double
-             * @description What was expected there.
-             */
-            expected: number;
             /** @description In one sentence. */
             words: string;
-        };
-        /** @description A series that left its reference. */
-        Drift: {
-            /** @description The series (16 hexadecimal digits). */
-            series: string;
-            /** @description The metric with its attributes. */
-            metric: string;
-            /** @description When the change began. */
-            since: components["schemas"]["Time"];
-            /**
-             * Format: double
-             * @description Test statistic over its threshold.
-             */
-            statistic: number;
-            /**
-             * Format: double
-             * @description Reference level.
-             */
-            before: number;
-            /**
-             * Format: double
-             * @description Level now.
-             */
-            after: number;
-            /** @description In one sentence. */
-            words: string;
-        };
-        /** @description A bounded resource on its way to its limit. */
-        Exhaustion: {
-            /** @description The vital sign. */
-            vital: string;
-            /** @description The metric with its attributes. */
-            metric: string;
-            /**
-             * Format: double
-             * @description Used share now, 0..=1.
-             */
-            used_ratio: number;
-            /**
-             * Format: double
-             * @description Growth of the used share per hour.
-             */
-            growth_per_hour: number;
-            /**
-             * Format: uint64
-             * @description Seconds until used up.
-             */
-            time_left_s: number;
-            /** @description In one sentence. */
-            words: string;
-        };
-        /** @description An intervention as lists show it. */
-        InterventionSummary: {
-            /** @description Its id. */
-            id: string;
-            /** @description What it acts on. */
-            target: string;
-            /** @description `proactive`, `reactive`, `recovery` or `optimisation`. */
-            kind: string;
-            /** @description `low`, `medium` or `high`. */
-            risk: string;
-            /** @description `playbook` or `principal`. */
-            proposer_type: string;
-            /** @description Id of the playbook or principal. */
-            proposer_id: string;
-            /** @description Name of the playbook with its version, or of the principal. */
-            proposer_name: string;
-            /** @description The actuator. */
-            actuator: string;
-            /** @description One line of what it does. */
-            title: string;
-            /** @description Why. */
-            reason: string;
-            /** @description State. */
-            state: string;
-            /** @description Why it is in this state. */
-            state_reason: string;
-            /** @description What is approved, SHA-256 in hex; absent before the dry run. */
-            digest?: string | null;
-            /**
-             * Format: uint32
-             * @description Approvals needed and given.
-             */
-            approvals_needed: number;
-            /**
-             * Format: uint32
-             * @description Approvals given.
-             */
-            approvals_given: number;
-            /** @description `pass`, `fail` or `unknown`, once verified. */
-            verification?: string | null;
-            /** @description When it was proposed. */
-            created_at: components["schemas"]["Time"];
-            /** @description When it last changed. */
-            updated_at: components["schemas"]["Time"];
-            /** @description When an open approval ends. */
-            expires_at: components["schemas"]["Time"];
-            /** @description When the last step was done. */
-            executed_at?: components["schemas"]["Time"] | null;
-        };
-        /** @description Something people should know. */
-        Alert: {
-            /** @description Its id. */
-            id: string;
-            /** @description What it is about, where it is one resource. */
-            resource_id?: string | null;
-            /** @description Which rule fired. */
-            rule: string;
-            /** @description `info`, `warning` or `critical`. */
-            severity: string;
-            /** @description One line. */
-            summary: string;
-            /** @description The reasons. */
-            detail: string;
-            /** @description `firing`, `acknowledged` or `resolved`. */
-            state: string;
-            /** @description Alerts of one group are told in one message. */
-            group_key: string;
-            /** @description When it began. */
-            started_at: components["schemas"]["Time"];
-            /** @description When it was last seen firing. */
-            last_fired_at: components["schemas"]["Time"];
-            /** @description When it was acknowledged or resolved. */
-            ended_at?: components["schemas"]["Time"] | null;
-            /**
-             * Format: uint32
-             * @description How often it was seen firing.
-             */
-            count: number;
-            /** @description Labels. */
-            labels: {
-                [key: string]: string;
-            };
-        };
-        /** @description A freeze in force: nothing is executed in its scope, rollbacks excepted. */
-        Freeze: {
-            /** @description `tenant`, `resource:<id>` or `playbook:<id>`. */
-            scope: string;
-            /** @description Why. */
-            reason: string;
-            /** @description Who (principal id, or `controller`). */
-            by: string;
-            /** @description Since when. */
-            since: components["schemas"]["Time"];
-            /** @description Who asked for its release, if somebody did; a second person must confirm. */
-            release_requested_by?: string | null;
-        };
-        /** @description State of the ledger. */
-        LedgerState: {
-            /**
-             * Format: uint64
-             * @description Number of entries.
-             */
-            size: number;
-            /** @description `intact`, `damaged` or `unchecked`. */
-            state: string;
-            /** @description When the daemon last checked it. */
-            checked_at?: components["schemas"]["Time"] | null;
-            /**
-             * Format: uint64
-             * @description Size of the newest checkpoint.
-             */
-            checkpoint_size: number;
-            /** @description When the newest checkpoint was signed. */
-            checkpoint_at?: components["schemas"]["Time"] | null;
-        };
-        /** @description One page of a list. */
-        ResourcePage: {
-            /** @description The items, in the order the list states. */
-            items: components["schemas"]["Resource"][];
-            /** @description Give this as `cursor` to get the next page; absent on the last. */
-            next_cursor?: string | null;
-        };
-        /** @description The score over time: columns of equal length. */
-        AssessmentHistory: {
-            /** @description Times, milliseconds since the epoch. */
-            times_ms: number[];
-            /** @description The score. */
-            score: number[];
-            /** @description Risk probability. */
-            risk: number[];
-            /** @description Per component: score (null: no signal) and weight. */
-            components: components["schemas"]["ComponentHistory"][];
-        };
-        /** @description One component over time. */
-        ComponentHistory: {
-            /** @description `resource`, `error`, `performance` or `dependency`. */
-            name: string;
-            /** @description Scores; null where no signal spoke. */
-            score: (number | null)[];
-            /** @description Weights. */
-            weight: number[];
-        };
-        /** @description A metric series of a resource. */
-        Series: {
-            /** @description 16 hexadecimal digits. */
-            id: string;
-            /** @description The metric name. */
-            metric: string;
-            /** @description The UCUM unit, or empty. */
-            unit: string;
-            /** @description `gauge`, `counter`, `delta`, `updowncounter` or `histogram`. */
-            kind: string;
-            /** @description Attributes of the series. */
-            attributes: {
-                [key: string]: string;
-            };
-        };
-        /** @description The points of one series, folded into steps. */
-        SeriesPoints: {
-            /** @description The series. */
-            series: components["schemas"]["Series"];
-            /** @description Start of each step, milliseconds since the epoch. */
-            times_ms: number[];
-            /** @description Mean of each step (for counters: rate per second). */
-            mean: number[];
-            /** @description Smallest value of each step. */
-            min: number[];
-            /** @description Largest value of each step. */
-            max: number[];
         };
         /** @description One page of a list. */
         AnomalyPage: {
@@ -1384,583 +952,26 @@ export interface components {
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             next_cursor?: string | null;
         };
-        /** @description An arrow: `from` calls or uses `to`. */
-        Dependency: {
-            /** @description The caller. */
-            from: string;
-            /** @description The called. */
-            to: string;
-            /** @description `spans` or `configuration`. */
-            source: string;
-            /** @description When it was last seen. */
-            last_seen: components["schemas"]["Time"];
-        };
-        /** @description One page of a list. */
-        PlaybookPage: {
-            /** @description The items, in the order the list states. */
-            items: components["schemas"]["Playbook"][];
-            /** @description Give this as `cursor` to get the next page; absent on the last. */
-            next_cursor?: string | null;
-        };
-        /** @description One version of a playbook. */
-        Playbook: {
-            /** @description Its id, over all versions. */
-            id: string;
-            /** @description Its name. */
-            name: string;
-            /**
-             * Format: uint32
-             * @description Version, from 1.
-             */
-            version: number;
-            /** @description What it is for. */
-            description: string;
-            /** @description The YAML source, as written. */
-            source: string;
-            /** @description Whether it is in force. */
-            enabled: boolean;
-            /** @description The kind of resource it looks at; absent: all. */
-            selector_kind?: string | null;
-            /** @description Id or pattern of the resources it looks at; absent: all. */
-            selector_resource?: string | null;
-            /** @description The condition (CEL). */
-            condition: string;
-            /**
-             * Format: uint64
-             * @description Seconds the condition must hold.
-             */
-            hold_for_s: number;
-            /** @description `proactive`, `reactive`, `recovery` or `optimisation`. */
-            kind: string;
-            /** @description `low`, `medium` or `high`. */
-            risk: string;
-            /** @description The actuator. */
-            actuator: string;
-            /** @description What to do, in order. */
-            steps: components["schemas"]["Step"][];
-            /** @description Success criteria (CEL). */
-            success: string[];
-            /**
-             * Format: uint64
-             * @description Seconds success may take to show.
-             */
-            verify_within_s: number;
-            /** @description Limits. */
-            envelope: components["schemas"]["Envelope"];
-            /** @description `observe`, `suggest`, `approve` or `auto`. */
-            autonomy: string;
-            /** @description When this version was saved. */
-            saved_at: components["schemas"]["Time"];
-        };
-        /** @description One step. */
-        Step: {
-            /** @description The action, such as `restart`. */
-            action: string;
-            /**
-             * @description Its arguments.
-             * @default {}
-             */
-            arguments: {
-                [key: string]: string;
-            };
-            /** @description Argument vector of a command. */
-            argv?: string[];
-        };
-        /** @description Limits. */
-        Envelope: {
-            /**
-             * Format: uint64
-             * @description Seconds after an intervention on a target before the next.
-             */
-            cooldown_s: number;
-            /**
-             * Format: uint32
-             * @description Units one intervention may touch.
-             */
-            max_units: number;
-            /**
-             * Format: double
-             * @description Share of units one intervention may touch.
-             */
-            max_share: number;
-            /**
-             * Format: uint32
-             * @description Interventions of the playbook per hour.
-             */
-            max_per_hour: number;
-            /**
-             * Format: uint32
-             * @description Units that must stay untouched.
-             */
-            min_available: number;
-        };
-        /** @description A new playbook or a new version. */
-        PlaybookDraft: {
-            /** @description The YAML source. */
-            source: string;
-            /**
-             * @description Whether it is to be in force. Default: true.
-             * @default true
-             */
-            enabled: boolean;
-        };
-        /** @description What a validation found. */
-        PlaybookCheck: {
-            /** @description Whether it could be saved. */
-            valid: boolean;
-            /** @description Faults with line and column. */
-            errors: components["schemas"]["Fault"][];
-        };
-        /** @description The result of a backtest. */
-        BacktestReport: {
-            /** @description From. */
-            from: components["schemas"]["Time"];
-            /** @description To. */
-            to: components["schemas"]["Time"];
-            /**
-             * Format: uint64
-             * @description Stored assessments looked at.
-             */
-            evaluated: number;
-            /**
-             * Format: uint64
-             * @description Of these, how many could not be decided for want of data.
-             */
-            unknown: number;
-            /**
-             * Format: uint64
-             * @description Of these, how many fulfilled the condition.
-             */
-            matched: number;
-            /** @description What it would have done, oldest first, at most 1,000. */
-            actions: components["schemas"]["BacktestAction"][];
-            /**
-             * Format: uint64
-             * @description Actions beyond that limit.
-             */
-            actions_folded: number;
-        };
-        /** @description One thing it would have done. */
-        BacktestAction: {
-            /** @description When. */
-            at: components["schemas"]["Time"];
-            /** @description On what. */
-            resource_id: string;
-            /**
-             * Format: double
-             * @description Score then.
-             */
-            score: number;
-            /**
-             * Format: double
-             * @description Risk then.
-             */
-            risk: number;
-            /** @description The guard that would have stopped it (`cooldown`, `rate`, …); absent: it would have acted. */
-            suppressed_by?: string | null;
-            /** @description In one sentence. */
-            words: string;
-        };
-        /** @description A backtest: what would it have done? */
-        BacktestRequest: {
-            /** @description The YAML source. */
-            source: string;
-            /**
-             * @description From. Default: seven days before `to`.
-             * @default null
-             */
-            from: components["schemas"]["Time"] | null;
-            /**
-             * @description To. Default: now.
-             * @default null
-             */
-            to: components["schemas"]["Time"] | null;
-        };
-        /** @description One page of a list. */
-        InterventionSummaryPage: {
-            /** @description The items, in the order the list states. */
-            items: components["schemas"]["InterventionSummary"][];
-            /** @description Give this as `cursor` to get the next page; absent on the last. */
-            next_cursor?: string | null;
-        };
-        /** @description One planned action, whole. */
-        Intervention: {
-            /** @description Its id. */
-            id: string;
-            /** @description What it acts on. */
-            target: string;
-            /** @description `proactive`, `reactive`, `recovery` or `optimisation`. */
-            kind: string;
-            /** @description `low`, `medium` or `high`. */
-            risk: string;
-            /** @description `playbook` or `principal`. */
-            proposer_type: string;
-            /** @description Id of the playbook or principal. */
-            proposer_id: string;
-            /** @description Name of the playbook with its version, or of the principal. */
-            proposer_name: string;
-            /** @description The actuator. */
-            actuator: string;
-            /** @description One line of what it does. */
-            title: string;
-            /** @description Why. */
-            reason: string;
-            /** @description State. */
-            state: string;
-            /** @description Why it is in this state. */
-            state_reason: string;
-            /** @description What is approved, SHA-256 in hex; absent before the dry run. */
-            digest?: string | null;
-            /**
-             * Format: uint32
-             * @description Approvals needed and given.
-             */
-            approvals_needed: number;
-            /**
-             * Format: uint32
-             * @description Approvals given.
-             */
-            approvals_given: number;
-            /** @description `pass`, `fail` or `unknown`, once verified. */
-            verification?: string | null;
-            /** @description When it was proposed. */
-            created_at: components["schemas"]["Time"];
-            /** @description When it last changed. */
-            updated_at: components["schemas"]["Time"];
-            /** @description When an open approval ends. */
-            expires_at: components["schemas"]["Time"];
-            /** @description When the last step was done. */
-            executed_at?: components["schemas"]["Time"] | null;
-            /** @description What to do, in order. */
-            steps: components["schemas"]["Step"][];
-            /** @description What each step would do, in the same order; empty before the dry run. */
-            previews: components["schemas"]["Preview"][];
-            /** @description Success criteria (CEL). */
-            success: string[];
-            /**
-             * Format: uint64
-             * @description Seconds success may take to show.
-             */
-            verify_within_s: number;
-            /** @description Limits that hold for it. */
-            envelope: components["schemas"]["Envelope"];
-            /** @description Yeses so far. */
-            approvals: components["schemas"]["Approval"][];
-            /** @description Receipts of steps done. */
-            receipts: components["schemas"]["StepReceipt"][];
-            /**
-             * Format: uint64
-             * @description Fencing number of the controller that executed it.
-             */
-            epoch: number;
-            /**
-             * Format: double
-             * @description Score of the target when proposed.
-             */
-            score_before?: number | null;
-            /**
-             * Format: double
-             * @description Risk of the target when proposed.
-             */
-            risk_before?: number | null;
-        };
-        /** @description What a step would do. */
-        Preview: {
-            /** @description One sentence. */
-            summary: string;
-            /** @description State before. */
-            before: string;
-            /** @description State after. */
-            after: string;
-            /**
-             * Format: uint32
-             * @description Units touched.
-             */
-            units: number;
-            /**
-             * Format: uint32
-             * @description Units in all.
-             */
-            units_total: number;
-            /** @description Version of the target's state. */
-            target_version: string;
-            /** @description Whether it can be undone. */
-            reversible: boolean;
-        };
-        /** @description One yes. */
-        Approval: {
-            /** @description Id of the principal, or `envelope` where the policy envelope approved. */
-            by: string;
-            /** @description When. */
-            at: components["schemas"]["Time"];
-            /** @description The digest approved. */
-            digest: string;
-        };
-        /** @description Receipt of a step. */
-        StepReceipt: {
-            /**
-             * Format: uint32
-             * @description Which step, from 0.
-             */
-            step: number;
-            /** @description What was done. */
-            summary: string;
-            /** @description Output, cut to 16 kB. */
-            output: string;
-        };
-        /** @description A manual proposal. It goes the same way as any other: dry run, approval, execution, verification. */
-        InterventionDraft: {
-            /** @description What to act on. */
-            target: string;
-            /**
-             * @description `proactive`, `reactive`, `recovery` or `optimisation`. Default: `reactive`.
-             * @default null
-             */
-            kind: string | null;
-            /**
-             * @description `low`, `medium` or `high`. Default: `medium`.
-             * @default null
-             */
-            risk: string | null;
-            /** @description The actuator. */
-            actuator: string;
-            /** @description What to do, in order. */
-            steps: components["schemas"]["Step"][];
-            /**
-             * @description Success criteria (CEL). Default: the score is at least 0.7.
-             * @default []
-             */
-            success: string[];
-            /**
-             * Format: uint64
-             * @description Seconds success may take to show. Default: 120.
-             * @default null
-             */
-            verify_within_s: number | null;
-            /** @description Why. */
-            reason: string;
-        };
-        /** @description A yes to exactly this plan. */
-        ApproveRequest: {
-            /** @description The digest that is approved, as shown. */
-            digest: string;
-        };
-        /** @description A no, or a change of mind. */
-        ReasonRequest: {
-            /** @description Why. */
-            reason: string;
-        };
-        /** @description Puts a freeze in force. */
-        FreezeRequest: {
-            /**
-             * @description `tenant`, `resource:<id>` or `playbook:<id>`. Default: `tenant`.
-             * @default null
-             */
-            scope: string | null;
-            /** @description Why. */
-            reason: string;
-        };
-        /** @description Asks for, or confirms, the release of a freeze. */
-        ReleaseRequest: {
-            /** @description The scope. */
-            scope: string;
-            /** @description Why. */
-            reason: string;
-        };
-        /** @description One page of a list. */
-        AlertPage: {
-            /** @description The items, in the order the list states. */
-            items: components["schemas"]["Alert"][];
-            /** @description Give this as `cursor` to get the next page; absent on the last. */
-            next_cursor?: string | null;
-        };
-        /** @description One page of a list. */
-        EntryPage: {
-            /** @description The items, in the order the list states. */
-            items: components["schemas"]["Entry"][];
-            /** @description Give this as `cursor` to get the next page; absent on the last. */
-            next_cursor?: string | null;
-        };
-        /** @description One entry, decoded, with its hashes. */
-        Entry: {
-            /**
-             * Format: uint64
-             * @description Sequence number, from 0; the leaf index.
-             */
-            seq: number;
-            /** @description When. */
-            ts: components["schemas"]["Time"];
-            /** @description `user`, `service`, `agent`, `controller` or `system`. */
-            actor_type: string;
-            /** @description Id of the actor. */
-            actor_id: string;
-            /** @description A dotted verb. */
-            action: string;
-            /** @description What sort of thing it was done to. */
-            resource_type: string;
-            /** @description Its id. */
-            resource_id: string;
-            /** @description `ok`, `deny` or `error`. */
-            outcome: string;
-            /** @description Non-sensitive facts. */
-            data: unknown;
-            /** @description Leaf hash of the entry before, hex. */
-            prev: string;
-            /** @description Leaf hash, hex. */
-            leaf: string;
-        };
-        /** @description A receipt: proof that an entry is in the log. */
-        Receipt: {
-            /**
-             * Format: uint64
-             * @description The entry.
-             */
-            seq: number;
-            /** @description The proof (C2SP tlog-proof@v1). */
-            proof: string;
-            /** @description The entry bytes as text. */
-            entry: string;
-        };
-        /** @description The newest signed checkpoint. */
-        Checkpoint: {
-            /**
-             * Format: uint64
-             * @description Number of entries it covers.
-             */
-            size: number;
-            /** @description Root hash, hex. */
-            root: string;
-            /** @description The signed note (C2SP tlog-checkpoint). */
-            note: string;
-            /** @description When it was signed. */
-            signed_at: components["schemas"]["Time"];
-            /** @description The verifier key (vkey) that checks the note. */
-            vkey: string;
-        };
-        /** @description What a verification found. */
-        Verification: {
-            /** @description Whether nothing was found. */
-            intact: boolean;
-            /**
-             * Format: uint64
-             * @description Entries read.
-             */
-            entries: number;
-            /** @description Root over all of them, hex. */
-            root: string;
-            /** @description Findings. */
-            findings: components["schemas"]["Finding"][];
-            /**
-             * Format: uint64
-             * @description Milliseconds it took.
-             */
-            elapsed_ms: number;
-        };
-        /** @description One finding. */
-        Finding: {
-            /** @description Code, such as `E_CHAIN`. */
-            code: string;
-            /**
-             * Format: uint64
-             * @description First entry concerned, where known.
-             */
-            seq?: number | null;
-            /** @description In words. */
-            detail: string;
-        };
-        /** @description One page of a list. */
-        PrincipalPage: {
-            /** @description The items, in the order the list states. */
-            items: components["schemas"]["Principal"][];
-            /** @description Give this as `cursor` to get the next page; absent on the last. */
-            next_cursor?: string | null;
-        };
-        /** @description A person or machine. */
-        Principal: {
-            /** @description Its id. */
-            id: string;
-            /** @description `user` or `service`. */
-            kind: string;
-            /** @description Name, unique in the tenant. */
-            name: string;
-            /** @description Role. */
-            role: string;
-            /** @description Whether it is switched off. */
-            suspended: boolean;
-            /** @description When it was made. */
-            created_at: components["schemas"]["Time"];
-            /** @description When it last signed in. */
-            last_seen_at?: components["schemas"]["Time"] | null;
-        };
-        /** @description A made principal. */
-        PrincipalCreated: {
-            /** @description The principal. */
-            principal: components["schemas"]["Principal"];
-            /** @description Path of a one-time sign-in link (15 minutes), where no password was given. Shown once. */
-            signin_path?: string | null;
-        };
-        /** @description A new principal. */
-        PrincipalDraft: {
-            /** @description Name, unique in the tenant: 1 to 64 of letters, digits and `._@-`. */
-            name: string;
-            /**
-             * @description `user` or `service`. Default: `user`.
-             * @default null
-             */
-            kind: string | null;
-            /** @description Role. */
-            role: string;
-            /**
-             * @description Password of a user, at least 12 characters; absent: a one-time sign-in link is made instead.
-             * @default null
-             */
-            password: string | null;
-        };
-        /** @description A change of a principal; absent members stay. */
-        PrincipalChange: {
-            /**
-             * @description New role.
-             * @default null
-             */
-            role: string | null;
-            /**
-             * @description Switch off or on.
-             * @default null
-             */
-            suspended: boolean | null;
-            /**
-             * @description New password; ends all sessions of the principal.
-             * @default null
-             */
-            password: string | null;
-        };
-        /** @description One page of a list. */
-        ApiKeyPage: {
-            /** @description The items, in the order the list states. */
-            items: components["schemas"]["ApiKey"][];
-            /** @description Give this as `cursor` to get the next page; absent on the last. */
-            next_cursor?: string | null;
-        };
         /** @description An API key, without its secret. */
         ApiKey: {
-            /** @description Its id. */
-            id: string;
-            /** @description What it is for. */
-            name: string;
-            /** @description Whose it is. */
-            principal_id: string;
-            /** @description The first characters of the key, to find it again. */
-            prefix: string;
-            /** @description What it may be used for. */
-            scopes: string[];
             /** @description When it was made. */
             created_at: components["schemas"]["Time"];
             /** @description When it ends. */
             expires_at: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: string;
             /** @description When it was last used (to the minute). */
             last_used_at?: components["schemas"]["Time"] | null;
+            /** @description What it is for. */
+            name: string;
+            /** @description The first characters of the key, to find it again. */
+            prefix: string;
+            /** @description Whose it is. */
+            principal_id: string;
             /** @description When it was revoked. */
             revoked_at?: components["schemas"]["Time"] | null;
+            /** @description What it may be used for. */
+            scopes: string[];
         };
         /** @description A made or rotated API key. */
         ApiKeyCreated: {
@@ -1971,6 +982,12 @@ export interface components {
         };
         /** @description A new API key. */
         ApiKeyDraft: {
+            /**
+             * Format: uint32
+             * @description Days until it ends, 1 to 365. Default: 90.
+             * @default null
+             */
+            expires_in_days: number | null;
             /** @description What it is for. */
             name: string;
             /**
@@ -1980,91 +997,361 @@ export interface components {
             principal_id: string | null;
             /** @description `ingest`, `read`, `write`, `act`, `admin`. */
             scopes: string[];
-            /**
-             * Format: uint32
-             * @description Days until it ends, 1 to 365. Default: 90.
-             * @default null
-             */
-            expires_in_days: number | null;
-        };
-        /** @description A rotation. */
-        RotateRequest: {
-            /**
-             * Format: uint32
-             * @description Hours for which the old key still works, 0 to 168. Default: 24.
-             * @default null
-             */
-            overlap_hours: number | null;
         };
         /** @description One page of a list. */
-        TenantPage: {
+        ApiKeyPage: {
             /** @description The items, in the order the list states. */
-            items: components["schemas"]["Tenant"][];
+            items: components["schemas"]["ApiKey"][];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             next_cursor?: string | null;
         };
-        /** @description A tenant. */
-        Tenant: {
-            /** @description Its id. */
-            id: string;
-            /** @description The name people use. */
-            name: string;
-            /** @description When it was made. */
-            created_at: components["schemas"]["Time"];
+        /** @description One yes. */
+        Approval: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description Id of the principal, or `envelope` where the policy envelope approved. */
+            by: string;
+            /** @description The digest approved. */
+            digest: string;
         };
-        /** @description A made tenant. */
-        TenantCreated: {
-            /** @description The tenant. */
-            tenant: components["schemas"]["Tenant"];
-            /** @description Path of a one-time sign-in link for its administrator (15 minutes). Shown once. */
-            signin_path: string;
+        /** @description A yes to exactly this plan. */
+        ApproveRequest: {
+            /** @description The digest that is approved, as shown. */
+            digest: string;
         };
-        /** @description A new tenant with its first administrator. */
-        TenantDraft: {
-            /** @description 1 to 63 of a-z, 0-9 and `-`. */
-            id: string;
-            /** @description The name people use. */
-            name: string;
-            /** @description Name of its first administrator. */
-            admin_name: string;
+        /** @description The verdict on one resource at one time. */
+        Assessment: {
+            /** @description Open anomalies, worst first. */
+            anomalies: components["schemas"]["Anomaly"][];
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description Its four components: resource, error, performance, dependency. */
+            components: components["schemas"]["Component"][];
+            /** @description Series that left their reference, strongest first. */
+            drift: components["schemas"]["Drift"][];
+            /** @description Bounded resources that run out, soonest first. */
+            exhaustion: components["schemas"]["Exhaustion"][];
+            /** @description When its newest signal was measured. */
+            last_signal_at: components["schemas"]["Time"];
+            /** @description The resource judged. */
+            resource_id: string;
+            /** @description Probability of a failed state within the horizon. */
+            risk: components["schemas"]["Risk"];
+            /**
+             * Format: double
+             * @description The stability score, 0 (failed) to 1 (healthy).
+             */
+            score: number;
+            /**
+             * Format: uint32
+             * @description Number of live series behind it.
+             */
+            series: number;
+            /** @description Vital signs by name. */
+            vitals: {
+                [key: string]: components["schemas"]["Vital"];
+            };
         };
-        /** @description The answer. */
-        QueryAnswer: {
-            /** @description The columns. */
-            columns: components["schemas"]["Column"][];
-            /** @description The rows, each with one value per column. */
-            rows: unknown[][];
-            /** @description Whether rows were left out because of the limit. */
-            truncated: boolean;
+        /** @description The score over time: columns of equal length. */
+        AssessmentHistory: {
+            /** @description Per component: score (null: no signal) and weight. */
+            components: components["schemas"]["ComponentHistory"][];
+            /** @description Risk probability. */
+            risk: number[];
+            /** @description The score. */
+            score: number[];
+            /** @description Times, milliseconds since the epoch. */
+            times_ms: number[];
+        };
+        /** @description One thing it would have done. */
+        BacktestAction: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description On what. */
+            resource_id: string;
+            /**
+             * Format: double
+             * @description Risk then.
+             */
+            risk: number;
+            /**
+             * Format: double
+             * @description Score then.
+             */
+            score: number;
+            /** @description The guard that would have stopped it (`cooldown`, `rate`, …); absent: it would have acted. */
+            suppressed_by?: string | null;
+            /** @description In one sentence. */
+            words: string;
+        };
+        /** @description The result of a backtest. */
+        BacktestReport: {
+            /** @description What it would have done, oldest first, at most 1,000. */
+            actions: components["schemas"]["BacktestAction"][];
             /**
              * Format: uint64
-             * @description Milliseconds it took.
+             * @description Actions beyond that limit.
              */
-            elapsed_ms: number;
+            actions_folded: number;
+            /**
+             * Format: uint64
+             * @description Stored assessments looked at.
+             */
+            evaluated: number;
+            /** @description From. */
+            from: components["schemas"]["Time"];
+            /**
+             * Format: uint64
+             * @description Of these, how many fulfilled the condition.
+             */
+            matched: number;
+            /** @description To. */
+            to: components["schemas"]["Time"];
+            /**
+             * Format: uint64
+             * @description Of these, how many could not be decided for want of data.
+             */
+            unknown: number;
+        };
+        /** @description A backtest: what would it have done? */
+        BacktestRequest: {
+            /**
+             * @description From. Default: seven days before `to`.
+             * @default null
+             */
+            from: components["schemas"]["Time"] | null;
+            /** @description The YAML source. */
+            source: string;
+            /**
+             * @description To. Default: now.
+             * @default null
+             */
+            to: components["schemas"]["Time"] | null;
+        };
+        /** @description The newest signed checkpoint. */
+        Checkpoint: {
+            /** @description The signed note (C2SP tlog-checkpoint). */
+            note: string;
+            /** @description Root hash, hex. */
+            root: string;
+            /** @description When it was signed. */
+            signed_at: components["schemas"]["Time"];
+            /**
+             * Format: uint64
+             * @description Number of entries it covers.
+             */
+            size: number;
+            /** @description The verifier key (vkey) that checks the note. */
+            vkey: string;
         };
         /** @description A column. */
         Column: {
-            /** @description Name. */
-            name: string;
             /** @description Data type, as the engine names it. */
             data_type: string;
+            /** @description Name. */
+            name: string;
         };
-        /** @description A read-only question. */
-        QueryRequest: {
-            /** @description One SELECT statement. */
-            sql: string;
+        /** @description One component of the score. */
+        Component: {
+            /** @description `resource`, `error`, `performance` or `dependency`. */
+            name: string;
+            /** @description What made it, strongest first. */
+            reasons: components["schemas"]["Reason"][];
+            /**
+             * Format: double
+             * @description 0..=1; absent where no signal speaks about it.
+             */
+            score?: number | null;
+            /**
+             * Format: double
+             * @description Share in the whole, 0..=1.
+             */
+            weight: number;
+        };
+        /** @description One component over time. */
+        ComponentHistory: {
+            /** @description `resource`, `error`, `performance` or `dependency`. */
+            name: string;
+            /** @description Scores; null where no signal spoke. */
+            score: (number | null)[];
+            /** @description Weights. */
+            weight: number[];
+        };
+        /** @description An arrow: `from` calls or uses `to`. */
+        Dependency: {
+            /** @description The caller. */
+            from: string;
+            /** @description When it was last seen. */
+            last_seen: components["schemas"]["Time"];
+            /** @description `spans` or `configuration`. */
+            source: string;
+            /** @description The called. */
+            to: string;
+        };
+        /** @description A series that left its reference. */
+        Drift: {
+            /**
+             * Format: double
+             * @description Level now.
+             */
+            after: number;
+            /**
+             * Format: double
+             * @description Reference level.
+             */
+            before: number;
+            /** @description The metric with its attributes. */
+            metric: string;
+            /** @description The series (16 hexadecimal digits). */
+            series: string;
+            /** @description When the change began. */
+            since: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description Test statistic over its threshold.
+             */
+            statistic: number;
+            /** @description In one sentence. */
+            words: string;
+        };
+        /** @description One entry, decoded, with its hashes. */
+        Entry: {
+            /** @description A dotted verb. */
+            action: string;
+            /** @description Id of the actor. */
+            actor_id: string;
+            /** @description `user`, `service`, `agent`, `controller` or `system`. */
+            actor_type: string;
+            /** @description Non-sensitive facts. */
+            data: unknown;
+            /** @description Leaf hash, hex. */
+            leaf: string;
+            /** @description `ok`, `deny` or `error`. */
+            outcome: string;
+            /** @description Leaf hash of the entry before, hex. */
+            prev: string;
+            /** @description Its id. */
+            resource_id: string;
+            /** @description What sort of thing it was done to. */
+            resource_type: string;
+            /**
+             * Format: uint64
+             * @description Sequence number, from 0; the leaf index.
+             */
+            seq: number;
+            /** @description When. */
+            ts: components["schemas"]["Time"];
+        };
+        /** @description One page of a list. */
+        EntryPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Entry"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description Limits. */
+        Envelope: {
+            /**
+             * Format: uint64
+             * @description Seconds after an intervention on a target before the next.
+             */
+            cooldown_s: number;
             /**
              * Format: uint32
-             * @description Rows at most, 1 to 100,000. Default: 10,000.
-             * @default null
+             * @description Interventions of the playbook per hour.
              */
-            max_rows: number | null;
+            max_per_hour: number;
+            /**
+             * Format: double
+             * @description Share of units one intervention may touch.
+             */
+            max_share: number;
             /**
              * Format: uint32
-             * @description Seconds at most, 1 to 120. Default: 30.
+             * @description Units one intervention may touch.
+             */
+            max_units: number;
+            /**
+             * Format: uint32
+             * @description Units that must stay untouched.
+             */
+            min_available: number;
+        };
+        /** @description A bounded resource on its way to its limit. */
+        Exhaustion: {
+            /**
+             * Format: double
+             * @description Growth of the used share per hour.
+             */
+            growth_per_hour: number;
+            /** @description The metric with its attributes. */
+            metric: string;
+            /**
+             * Format: uint64
+             * @description Seconds until used up.
+             */
+            time_left_s: number;
+            /**
+             * Format: double
+             * @description Used share now, 0..=1.
+             */
+            used_ratio: number;
+            /** @description The vital sign. */
+            vital: string;
+            /** @description In one sentence. */
+            words: string;
+        };
+        /** @description One fault within a request. */
+        Fault: {
+            /**
+             * Format: uint32
+             * @description Column from 1.
+             */
+            column?: number | null;
+            /** @description What is wrong there. */
+            detail: string;
+            /**
+             * Format: uint32
+             * @description Line from 1, where the body is text.
+             */
+            line?: number | null;
+            /** @description JSON pointer of the member, where the body is JSON. */
+            pointer?: string | null;
+        };
+        /** @description One finding. */
+        Finding: {
+            /** @description Code, such as `E_CHAIN`. */
+            code: string;
+            /** @description In words. */
+            detail: string;
+            /**
+             * Format: uint64
+             * @description First entry concerned, where known.
+             */
+            seq?: number | null;
+        };
+        /** @description A freeze in force: nothing is executed in its scope, rollbacks excepted. */
+        Freeze: {
+            /** @description Who (principal id, or `controller`). */
+            by: string;
+            /** @description Why. */
+            reason: string;
+            /** @description Who asked for its release, if somebody did; a second person must confirm. */
+            release_requested_by?: string | null;
+            /** @description `tenant`, `resource:<id>` or `playbook:<id>`. */
+            scope: string;
+            /** @description Since when. */
+            since: components["schemas"]["Time"];
+        };
+        /** @description Puts a freeze in force. */
+        FreezeRequest: {
+            /** @description Why. */
+            reason: string;
+            /**
+             * @description `tenant`, `resource:<id>` or `playbook:<id>`. Default: `tenant`.
              * @default null
              */
-            timeout_s: number | null;
+            scope: string | null;
         };
         /** @description The answer to accepted rows. When it arrives, the accepted rows are on disk. */
         IngestAnswer: {
@@ -2085,25 +1372,331 @@ export interface components {
             /** @description The first rejected rows (at most 100), each with its place and reason. */
             rejections: components["schemas"]["Rejection"][];
         };
-        /** @description One rejected row. */
-        Rejection: {
-            /** @description Where it stood: a line number or a path. */
-            at: string;
-            /** @description The class of the reason. */
+        /** @description One planned action, whole. */
+        Intervention: {
+            /** @description The actuator. */
+            actuator: string;
+            /** @description Yeses so far. */
+            approvals: components["schemas"]["Approval"][];
+            /**
+             * Format: uint32
+             * @description Approvals given.
+             */
+            approvals_given: number;
+            /**
+             * Format: uint32
+             * @description Approvals needed and given.
+             */
+            approvals_needed: number;
+            /** @description When it was proposed. */
+            created_at: components["schemas"]["Time"];
+            /** @description What is approved, SHA-256 in hex; absent before the dry run. */
+            digest?: string | null;
+            /** @description Limits that hold for it. */
+            envelope: components["schemas"]["Envelope"];
+            /**
+             * Format: uint64
+             * @description Fencing number of the controller that executed it.
+             */
+            epoch: number;
+            /** @description When the last step was done. */
+            executed_at?: components["schemas"]["Time"] | null;
+            /** @description When an open approval ends. */
+            expires_at: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: string;
+            /** @description `proactive`, `reactive`, `recovery` or `optimisation`. */
+            kind: string;
+            /** @description What each step would do, in the same order; empty before the dry run. */
+            previews: components["schemas"]["Preview"][];
+            /** @description Id of the playbook or principal. */
+            proposer_id: string;
+            /** @description Name of the playbook with its version, or of the principal. */
+            proposer_name: string;
+            /** @description `playbook` or `principal`. */
+            proposer_type: string;
+            /** @description Why. */
             reason: string;
-            /** @description In words. */
-            detail: string;
+            /** @description Receipts of steps done. */
+            receipts: components["schemas"]["StepReceipt"][];
+            /** @description `low`, `medium` or `high`. */
+            risk: string;
+            /**
+             * Format: double
+             * @description Risk of the target when proposed.
+             */
+            risk_before?: number | null;
+            /**
+             * Format: double
+             * @description Score of the target when proposed.
+             */
+            score_before?: number | null;
+            /** @description State. */
+            state: string;
+            /** @description Why it is in this state. */
+            state_reason: string;
+            /** @description What to do, in order. */
+            steps: components["schemas"]["Step"][];
+            /** @description Success criteria (CEL). */
+            success: string[];
+            /** @description What it acts on. */
+            target: string;
+            /** @description One line of what it does. */
+            title: string;
+            /** @description When it last changed. */
+            updated_at: components["schemas"]["Time"];
+            /** @description `pass`, `fail` or `unknown`, once verified. */
+            verification?: string | null;
+            /**
+             * Format: uint64
+             * @description Seconds success may take to show.
+             */
+            verify_within_s: number;
         };
-        /** @description A table of metric values: one row per time, one column per metric. */
-        PointTable: {
-            /** @description What the values speak about. */
-            resource: components["schemas"]["PointResource"];
-            /** @description One per value column. */
-            columns: components["schemas"]["PointColumn"][];
-            /** @description Times, microseconds since the epoch; one per row. */
-            times_us: number[];
-            /** @description Values by row, then by column; null where there is none. */
-            rows: (number | null)[][];
+        /** @description A manual proposal. It goes the same way as any other: dry run, approval, execution, verification. */
+        InterventionDraft: {
+            /** @description The actuator. */
+            actuator: string;
+            /**
+             * @description `proactive`, `reactive`, `recovery` or `optimisation`. Default: `reactive`.
+             * @default null
+             */
+            kind: string | null;
+            /** @description Why. */
+            reason: string;
+            /**
+             * @description `low`, `medium` or `high`. Default: `medium`.
+             * @default null
+             */
+            risk: string | null;
+            /** @description What to do, in order. */
+            steps: components["schemas"]["Step"][];
+            /**
+             * @description Success criteria (CEL). Default: the score is at least 0.7.
+             * @default []
+             */
+            success: string[];
+            /** @description What to act on. */
+            target: string;
+            /**
+             * Format: uint64
+             * @description Seconds success may take to show. Default: 120.
+             * @default null
+             */
+            verify_within_s: number | null;
+        };
+        /** @description An intervention as lists show it. */
+        InterventionSummary: {
+            /** @description The actuator. */
+            actuator: string;
+            /**
+             * Format: uint32
+             * @description Approvals given.
+             */
+            approvals_given: number;
+            /**
+             * Format: uint32
+             * @description Approvals needed and given.
+             */
+            approvals_needed: number;
+            /** @description When it was proposed. */
+            created_at: components["schemas"]["Time"];
+            /** @description What is approved, SHA-256 in hex; absent before the dry run. */
+            digest?: string | null;
+            /** @description When the last step was done. */
+            executed_at?: components["schemas"]["Time"] | null;
+            /** @description When an open approval ends. */
+            expires_at: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: string;
+            /** @description `proactive`, `reactive`, `recovery` or `optimisation`. */
+            kind: string;
+            /** @description Id of the playbook or principal. */
+            proposer_id: string;
+            /** @description Name of the playbook with its version, or of the principal. */
+            proposer_name: string;
+            /** @description `playbook` or `principal`. */
+            proposer_type: string;
+            /** @description Why. */
+            reason: string;
+            /** @description `low`, `medium` or `high`. */
+            risk: string;
+            /** @description State. */
+            state: string;
+            /** @description Why it is in this state. */
+            state_reason: string;
+            /** @description What it acts on. */
+            target: string;
+            /** @description One line of what it does. */
+            title: string;
+            /** @description When it last changed. */
+            updated_at: components["schemas"]["Time"];
+            /** @description `pass`, `fail` or `unknown`, once verified. */
+            verification?: string | null;
+        };
+        /** @description One page of a list. */
+        InterventionSummaryPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["InterventionSummary"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description State of the ledger. */
+        LedgerState: {
+            /** @description When the daemon last checked it. */
+            checked_at?: components["schemas"]["Time"] | null;
+            /** @description When the newest checkpoint was signed. */
+            checkpoint_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: uint64
+             * @description Size of the newest checkpoint.
+             */
+            checkpoint_size: number;
+            /**
+             * Format: uint64
+             * @description Number of entries.
+             */
+            size: number;
+            /** @description `intact`, `damaged` or `unchecked`. */
+            state: string;
+        };
+        /** @description The overview. */
+        Overview: {
+            /** @description Alerts that fire. */
+            alerts: components["schemas"]["Alert"][];
+            /** @description Interventions that wait for a person. */
+            approvals: components["schemas"]["InterventionSummary"][];
+            /** @description When it was made. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description Seconds that the last analysis cycle took.
+             */
+            cycle_s: number;
+            /** @description Freezes in force. */
+            freezes: components["schemas"]["Freeze"][];
+            /** @description The last intervention that ended. */
+            last_intervention?: components["schemas"]["InterventionSummary"] | null;
+            /** @description State of the ledger. */
+            ledger: components["schemas"]["LedgerState"];
+            /** @description The resources, worst first, at most 200. */
+            resources: components["schemas"]["Resource"][];
+            /**
+             * Format: uint32
+             * @description Number of resources with a score below 0.7, a risk above 0.5 or a firing alert.
+             */
+            resources_attention: number;
+            /**
+             * Format: uint32
+             * @description Number of resources watched.
+             */
+            resources_total: number;
+            /**
+             * Format: uint64
+             * @description Rows accepted in the last minute.
+             */
+            rows_last_minute: number;
+        };
+        /** @description Setting one's own password. */
+        PasswordChange: {
+            /** @description The new password, at least 12 characters. */
+            password: string;
+        };
+        /** @description One version of a playbook. */
+        Playbook: {
+            /** @description The actuator. */
+            actuator: string;
+            /** @description `observe`, `suggest`, `approve` or `auto`. */
+            autonomy: string;
+            /** @description The condition (CEL). */
+            condition: string;
+            /** @description What it is for. */
+            description: string;
+            /** @description Whether it is in force. */
+            enabled: boolean;
+            /** @description Limits. */
+            envelope: components["schemas"]["Envelope"];
+            /**
+             * Format: uint64
+             * @description Seconds the condition must hold.
+             */
+            hold_for_s: number;
+            /** @description Its id, over all versions. */
+            id: string;
+            /** @description `proactive`, `reactive`, `recovery` or `optimisation`. */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+            /** @description `low`, `medium` or `high`. */
+            risk: string;
+            /** @description When this version was saved. */
+            saved_at: components["schemas"]["Time"];
+            /** @description The kind of resource it looks at; absent: all. */
+            selector_kind?: string | null;
+            /** @description Id or pattern of the resources it looks at; absent: all. */
+            selector_resource?: string | null;
+            /** @description The YAML source, as written. */
+            source: string;
+            /** @description What to do, in order. */
+            steps: components["schemas"]["Step"][];
+            /** @description Success criteria (CEL). */
+            success: string[];
+            /**
+             * Format: uint64
+             * @description Seconds success may take to show.
+             */
+            verify_within_s: number;
+            /**
+             * Format: uint32
+             * @description Version, from 1.
+             */
+            version: number;
+        };
+        /** @description What a validation found. */
+        PlaybookCheck: {
+            /** @description Faults with line and column. */
+            errors: components["schemas"]["Fault"][];
+            /** @description Whether it could be saved. */
+            valid: boolean;
+        };
+        /** @description A new playbook or a new version. */
+        PlaybookDraft: {
+            /**
+             * @description Whether it is to be in force. Default: true.
+             * @default true
+             */
+            enabled: boolean;
+            /** @description The YAML source. */
+            source: string;
+        };
+        /** @description One page of a list. */
+        PlaybookPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Playbook"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description A value column. */
+        PointColumn: {
+            /**
+             * @description Attributes of the series.
+             * @default {}
+             */
+            attributes: {
+                [key: string]: string;
+            };
+            /**
+             * @description `gauge`, `counter`, `delta` or `updowncounter`. Default: `gauge`.
+             * @default null
+             */
+            kind: string | null;
+            /** @description The metric name. */
+            metric: string;
+            /**
+             * @description The UCUM unit, or empty.
+             * @default
+             */
+            unit: string;
         };
         /** @description What imported values speak about. */
         PointResource: {
@@ -2112,27 +1705,434 @@ export interface components {
             /** @description Its name. */
             name: string;
         };
-        /** @description A value column. */
-        PointColumn: {
-            /** @description The metric name. */
-            metric: string;
+        /** @description A table of metric values: one row per time, one column per metric. */
+        PointTable: {
+            /** @description One per value column. */
+            columns: components["schemas"]["PointColumn"][];
+            /** @description What the values speak about. */
+            resource: components["schemas"]["PointResource"];
+            /** @description Values by row, then by column; null where there is none. */
+            rows: (number | null)[][];
+            /** @description Times, microseconds since the epoch; one per row. */
+            times_us: number[];
+        };
+        /** @description What a step would do. */
+        Preview: {
+            /** @description State after. */
+            after: string;
+            /** @description State before. */
+            before: string;
+            /** @description Whether it can be undone. */
+            reversible: boolean;
+            /** @description One sentence. */
+            summary: string;
+            /** @description Version of the target's state. */
+            target_version: string;
             /**
-             * @description The UCUM unit, or empty.
-             * @default
+             * Format: uint32
+             * @description Units touched.
              */
-            unit: string;
+            units: number;
             /**
-             * @description `gauge`, `counter`, `delta` or `updowncounter`. Default: `gauge`.
+             * Format: uint32
+             * @description Units in all.
+             */
+            units_total: number;
+        };
+        /** @description A person or machine. */
+        Principal: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: string;
+            /** @description `user` or `service`. */
+            kind: string;
+            /** @description When it last signed in. */
+            last_seen_at?: components["schemas"]["Time"] | null;
+            /** @description Name, unique in the tenant. */
+            name: string;
+            /** @description Role. */
+            role: string;
+            /** @description Whether it is switched off. */
+            suspended: boolean;
+        };
+        /** @description A change of a principal; absent members stay. */
+        PrincipalChange: {
+            /**
+             * @description New password; ends all sessions of the principal.
+             * @default null
+             */
+            password: string | null;
+            /**
+             * @description New role.
+             * @default null
+             */
+            role: string | null;
+            /**
+             * @description Switch off or on.
+             * @default null
+             */
+            suspended: boolean | null;
+        };
+        /** @description A made principal. */
+        PrincipalCreated: {
+            /** @description The principal. */
+            principal: components["schemas"]["Principal"];
+            /** @description Path of a one-time sign-in link (15 minutes), where no password was given. Shown once. */
+            signin_path?: string | null;
+        };
+        /** @description A new principal. */
+        PrincipalDraft: {
+            /**
+             * @description `user` or `service`. Default: `user`.
              * @default null
              */
             kind: string | null;
+            /** @description Name, unique in the tenant: 1 to 64 of letters, digits and `._@-`. */
+            name: string;
             /**
-             * @description Attributes of the series.
-             * @default {}
+             * @description Password of a user, at least 12 characters; absent: a one-time sign-in link is made instead.
+             * @default null
              */
+            password: string | null;
+            /** @description Role. */
+            role: string;
+        };
+        /** @description One page of a list. */
+        PrincipalPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Principal"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description A problem document. Says what failed, on what, and what to do next. */
+        Problem: {
+            /** @description What failed on what, and what to do next. */
+            detail: string;
+            /** @description Single faults within the request, with their place. */
+            errors?: components["schemas"]["Fault"][];
+            /** @description Id of this occurrence: quote it when you ask for help; the log has it too. */
+            instance?: string;
+            /**
+             * Format: uint64
+             * @description Seconds after which a retry makes sense; also sent as `Retry-After`.
+             */
+            retry_after_s?: number | null;
+            /**
+             * Format: uint16
+             * @description The HTTP status code.
+             */
+            status: number;
+            /** @description The class in words. */
+            title: string;
+            /** @description `urn:echobase:problem:<class>`; the classes are listed in the error catalogue of the guide. */
+            type: string;
+        };
+        /** @description The answer. */
+        QueryAnswer: {
+            /** @description The columns. */
+            columns: components["schemas"]["Column"][];
+            /**
+             * Format: uint64
+             * @description Milliseconds it took.
+             */
+            elapsed_ms: number;
+            /** @description The rows, each with one value per column. */
+            rows: unknown[][];
+            /** @description Whether rows were left out because of the limit. */
+            truncated: boolean;
+        };
+        /** @description A read-only question. */
+        QueryRequest: {
+            /**
+             * Format: uint32
+             * @description Rows at most, 1 to 100,000. Default: 10,000.
+             * @default null
+             */
+            max_rows: number | null;
+            /** @description One SELECT statement. */
+            sql: string;
+            /**
+             * Format: uint32
+             * @description Seconds at most, 1 to 120. Default: 30.
+             * @default null
+             */
+            timeout_s: number | null;
+        };
+        /** @description One term of a figure. */
+        Reason: {
+            /**
+             * Format: double
+             * @description How much it took from the score or added to the risk, 0..=1.
+             */
+            contribution: number;
+            /**
+             * Format: double
+             * @description What would have been normal.
+             */
+            expected: number;
+            /** @description The metric or vital sign. */
+            metric: string;
+            /** @description The series (16 hexadecimal digits), where it is one. */
+            series?: string | null;
+            /**
+             * Format: double
+             * @description What was seen.
+             */
+            value: number;
+            /** @description In one sentence. */
+            words: string;
+        };
+        /** @description A no, or a change of mind. */
+        ReasonRequest: {
+            /** @description Why. */
+            reason: string;
+        };
+        /** @description A receipt: proof that an entry is in the log. */
+        Receipt: {
+            /** @description The entry bytes as text. */
+            entry: string;
+            /** @description The proof (C2SP tlog-proof@v1). */
+            proof: string;
+            /**
+             * Format: uint64
+             * @description The entry.
+             */
+            seq: number;
+        };
+        /** @description Sign-in by a one-time link. */
+        Redeem: {
+            /** @description The token of the link. */
+            token: string;
+        };
+        /** @description One rejected row. */
+        Rejection: {
+            /** @description Where it stood: a line number or a path. */
+            at: string;
+            /** @description In words. */
+            detail: string;
+            /** @description The class of the reason. */
+            reason: string;
+        };
+        /** @description Asks for, or confirms, the release of a freeze. */
+        ReleaseRequest: {
+            /** @description Why. */
+            reason: string;
+            /** @description The scope. */
+            scope: string;
+        };
+        /** @description A watched thing with its latest verdict. */
+        Resource: {
+            /** @description The latest verdict; absent until the first cycle has judged it. */
+            assessment?: components["schemas"]["Assessment"] | null;
+            /** @description OpenTelemetry resource attributes. */
             attributes: {
                 [key: string]: string;
             };
+            /** @description When it was first seen. */
+            first_seen: components["schemas"]["Time"];
+            /** @description `kind:name`, for example `service:shop/orders`. Percent-encode it in paths. */
+            id: string;
+            /** @description `host`, `service`, `agent`, `engine` or `process`. */
+            kind: string;
+            /** @description When its newest signal arrived. */
+            last_seen: components["schemas"]["Time"];
+            /** @description The name people use. */
+            name: string;
+            /** @description The stability score of the last hour in up to 60 steps, oldest first: for a spark line. */
+            trend: number[];
+        };
+        /** @description One page of a list. */
+        ResourcePage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Resource"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description Probability of a failed state. */
+        Risk: {
+            /**
+             * Format: uint64
+             * @description Seconds until failure if the trend goes on, where a trend drives the risk.
+             */
+            expected_in_s?: number | null;
+            /** @description What drives it, strongest first. */
+            features: components["schemas"]["Reason"][];
+            /**
+             * Format: uint64
+             * @description Horizon in seconds.
+             */
+            horizon_s: number;
+            /** @description Whether there is enough history to say anything. */
+            predictable: boolean;
+            /**
+             * Format: double
+             * @description 0..=1.
+             */
+            probability: number;
+        };
+        /** @description A rotation. */
+        RotateRequest: {
+            /**
+             * Format: uint32
+             * @description Hours for which the old key still works, 0 to 168. Default: 24.
+             * @default null
+             */
+            overlap_hours: number | null;
+        };
+        /** @description A metric series of a resource. */
+        Series: {
+            /** @description Attributes of the series. */
+            attributes: {
+                [key: string]: string;
+            };
+            /** @description 16 hexadecimal digits. */
+            id: string;
+            /** @description `gauge`, `counter`, `delta`, `updowncounter` or `histogram`. */
+            kind: string;
+            /** @description The metric name. */
+            metric: string;
+            /** @description The UCUM unit, or empty. */
+            unit: string;
+        };
+        /** @description The points of one series, folded into steps. */
+        SeriesPoints: {
+            /** @description Largest value of each step. */
+            max: number[];
+            /** @description Mean of each step (for counters: rate per second). */
+            mean: number[];
+            /** @description Smallest value of each step. */
+            min: number[];
+            /** @description The series. */
+            series: components["schemas"]["Series"];
+            /** @description Start of each step, milliseconds since the epoch. */
+            times_ms: number[];
+        };
+        /** @description Who is signed in. */
+        Session: {
+            /** @description Send this as `X-CSRF-Token` with every unsafe request of a browser session. */
+            csrf_token?: string | null;
+            /** @description The principal's name. */
+            name: string;
+            /** @description The actions that the decision point permits: for greying out, never for deciding. */
+            permissions: string[];
+            /** @description The principal's id. */
+            principal_id: string;
+            /** @description The principal's role. */
+            role: string;
+            /** @description The tenant. */
+            tenant: string;
+            /** @description Version of the server. */
+            version: string;
+        };
+        /** @description Sign-in by name and password. */
+        SignIn: {
+            /** @description Name. */
+            name: string;
+            /** @description Password. */
+            password: string;
+            /**
+             * @description Tenant. Default: `default`.
+             * @default null
+             */
+            tenant: string | null;
+        };
+        /** @description One step. */
+        Step: {
+            /** @description The action, such as `restart`. */
+            action: string;
+            /**
+             * @description Its arguments.
+             * @default {}
+             */
+            arguments: {
+                [key: string]: string;
+            };
+            /** @description Argument vector of a command. */
+            argv?: string[];
+        };
+        /** @description Receipt of a step. */
+        StepReceipt: {
+            /** @description Output, cut to 16 kB. */
+            output: string;
+            /**
+             * Format: uint32
+             * @description Which step, from 0.
+             */
+            step: number;
+            /** @description What was done. */
+            summary: string;
+        };
+        /** @description A tenant. */
+        Tenant: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description Its id. */
+            id: string;
+            /** @description The name people use. */
+            name: string;
+        };
+        /** @description A made tenant. */
+        TenantCreated: {
+            /** @description Path of a one-time sign-in link for its administrator (15 minutes). Shown once. */
+            signin_path: string;
+            /** @description The tenant. */
+            tenant: components["schemas"]["Tenant"];
+        };
+        /** @description A new tenant with its first administrator. */
+        TenantDraft: {
+            /** @description Name of its first administrator. */
+            admin_name: string;
+            /** @description 1 to 63 of a-z, 0-9 and `-`. */
+            id: string;
+            /** @description The name people use. */
+            name: string;
+        };
+        /** @description One page of a list. */
+        TenantPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Tenant"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /**
+         * Format: date-time
+         * @description RFC 3339 in UTC
+         */
+        Time: string;
+        /** @description What a verification found. */
+        Verification: {
+            /**
+             * Format: uint64
+             * @description Milliseconds it took.
+             */
+            elapsed_ms: number;
+            /**
+             * Format: uint64
+             * @description Entries read.
+             */
+            entries: number;
+            /** @description Findings. */
+            findings: components["schemas"]["Finding"][];
+            /** @description Whether nothing was found. */
+            intact: boolean;
+            /** @description Root over all of them, hex. */
+            root: string;
+        };
+        /** @description A vital sign. */
+        Vital: {
+            /** @description The metric it was read from. */
+            metric: string;
+            /**
+             * Format: double
+             * @description The resource's own normal, once known.
+             */
+            normal?: number | null;
+            /**
+             * Format: double
+             * @description The value.
+             */
+            value: number;
         };
     };
     responses: never;
@@ -2143,7 +2143,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    read_session: {
+    openapi: {
         parameters: {
             query?: never;
             header?: never;
@@ -2158,7 +2158,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Session"];
+                    "application/json": unknown;
                 };
             };
             /** @description A problem document */
@@ -2172,180 +2172,13 @@ export interface operations {
             };
         };
     };
-    sign_in: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SignIn"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    sign_out: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    redeem_link: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Redeem"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    set_password: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PasswordChange"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    read_overview: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Overview"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_resources: {
+    list_alerts: {
         parameters: {
             query?: {
-                kind?: string | null;
-                q?: string | null;
                 cursor?: string | null;
                 limit?: number | null;
+                resource_id?: string | null;
+                state?: string | null;
             };
             header?: never;
             path?: never;
@@ -2359,7 +2192,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ResourcePage"];
+                    "application/json": components["schemas"]["AlertPage"];
                 };
             };
             /** @description A problem document */
@@ -2373,10 +2206,13 @@ export interface operations {
             };
         };
     };
-    read_resource: {
+    acknowledge_alert: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 id: string;
             };
@@ -2390,110 +2226,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Resource"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    read_assessments: {
-        parameters: {
-            query?: {
-                from?: components["schemas"]["Time"] | null;
-                to?: components["schemas"]["Time"] | null;
-                max_points?: number | null;
-            };
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AssessmentHistory"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_series: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Series"][];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    read_points: {
-        parameters: {
-            query?: {
-                metric?: string | null;
-                series?: string | null;
-                from?: components["schemas"]["Time"] | null;
-                to?: components["schemas"]["Time"] | null;
-                max_points?: number | null;
-            };
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SeriesPoints"][];
+                    "application/json": components["schemas"]["Alert"];
                 };
             };
             /** @description A problem document */
@@ -2510,11 +2243,11 @@ export interface operations {
     list_anomalies: {
         parameters: {
             query?: {
-                resource_id?: string | null;
-                from?: components["schemas"]["Time"] | null;
-                to?: components["schemas"]["Time"] | null;
                 cursor?: string | null;
+                from?: components["schemas"]["Time"] | null;
                 limit?: number | null;
+                resource_id?: string | null;
+                to?: components["schemas"]["Time"] | null;
             };
             header?: never;
             path?: never;
@@ -2560,6 +2293,847 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Dependency"][];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestAnswer"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_freezes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freeze"][];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    freeze: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FreezeRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freeze"][];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_freeze: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Freeze"][];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_interventions: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number | null;
+                playbook_id?: string | null;
+                state?: string | null;
+                target?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InterventionSummaryPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    propose_intervention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InterventionDraft"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Intervention"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_intervention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Intervention"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_intervention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Intervention"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_intervention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Intervention"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reject_intervention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Intervention"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rollback_intervention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReasonRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Intervention"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    validate_intervention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Intervention"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApiKeyDraft"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyCreated"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_key: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKeyCreated"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_ledger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerState"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_checkpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checkpoint"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_entries: {
+        parameters: {
+            query?: {
+                action?: string | null;
+                actor_id?: string | null;
+                cursor?: string | null;
+                from?: components["schemas"]["Time"] | null;
+                limit?: number | null;
+                resource_id?: string | null;
+                to?: components["schemas"]["Time"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                seq: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Entry"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_receipt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                seq: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_ledger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-tar": string;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify_ledger: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    live: {
+        parameters: {
+            query?: {
+                topics?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
                 };
             };
             /** @description A problem document */
@@ -2776,40 +3350,6 @@ export interface operations {
             };
         };
     };
-    enable_playbook: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Playbook"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     disable_playbook: {
         parameters: {
             query?: never;
@@ -2844,21 +3384,19 @@ export interface operations {
             };
         };
     };
-    validate_playbook: {
+    enable_playbook: {
         parameters: {
             query?: never;
             header?: {
                 /** @description Same key and same body: same answer, for 24 hours. */
                 "Idempotency-Key"?: string;
             };
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PlaybookDraft"];
-            };
-        };
+        requestBody?: never;
         responses: {
             /** @description Success */
             200: {
@@ -2866,7 +3404,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PlaybookCheck"];
+                    "application/json": components["schemas"]["Playbook"];
                 };
             };
             /** @description A problem document */
@@ -2916,42 +3454,7 @@ export interface operations {
             };
         };
     };
-    list_interventions: {
-        parameters: {
-            query?: {
-                state?: string | null;
-                target?: string | null;
-                playbook_id?: string | null;
-                cursor?: string | null;
-                limit?: number | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["InterventionSummaryPage"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    propose_intervention: {
+    validate_playbook: {
         parameters: {
             query?: never;
             header?: {
@@ -2963,110 +3466,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["InterventionDraft"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Intervention"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    read_intervention: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Intervention"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    validate_intervention: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Intervention"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    approve_intervention: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ApproveRequest"];
+                "application/json": components["schemas"]["PlaybookDraft"];
             };
         };
         responses: {
@@ -3076,7 +3476,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Intervention"];
+                    "application/json": components["schemas"]["PlaybookCheck"];
                 };
             };
             /** @description A problem document */
@@ -3090,150 +3490,7 @@ export interface operations {
             };
         };
     };
-    reject_intervention: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ReasonRequest"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Intervention"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    cancel_intervention: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ReasonRequest"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Intervention"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    rollback_intervention: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ReasonRequest"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Intervention"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_freezes: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Freeze"][];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    freeze: {
+    import_points: {
         parameters: {
             query?: never;
             header?: {
@@ -3245,7 +3502,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["FreezeRequest"];
+                "application/json": components["schemas"]["PointTable"];
             };
         };
         responses: {
@@ -3255,329 +3512,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Freeze"][];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    release_freeze: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ReleaseRequest"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Freeze"][];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_alerts: {
-        parameters: {
-            query?: {
-                state?: string | null;
-                resource_id?: string | null;
-                cursor?: string | null;
-                limit?: number | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["AlertPage"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    acknowledge_alert: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Alert"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    read_ledger: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["LedgerState"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    list_entries: {
-        parameters: {
-            query?: {
-                action?: string | null;
-                resource_id?: string | null;
-                actor_id?: string | null;
-                from?: components["schemas"]["Time"] | null;
-                to?: components["schemas"]["Time"] | null;
-                cursor?: string | null;
-                limit?: number | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EntryPage"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    read_entry: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                seq: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Entry"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    read_receipt: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                seq: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Receipt"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    read_checkpoint: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Checkpoint"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    verify_ledger: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Verification"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    export_ledger: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/x-tar": string;
+                    "application/json": components["schemas"]["IngestAnswer"];
                 };
             };
             /** @description A problem document */
@@ -3697,11 +3632,49 @@ export interface operations {
             };
         };
     };
-    list_keys: {
+    query: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QueryRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueryAnswer"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_resources: {
         parameters: {
             query?: {
                 cursor?: string | null;
+                kind?: string | null;
                 limit?: number | null;
+                q?: string | null;
             };
             header?: never;
             path?: never;
@@ -3715,7 +3688,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ApiKeyPage"];
+                    "application/json": components["schemas"]["ResourcePage"];
                 };
             };
             /** @description A problem document */
@@ -3729,7 +3702,170 @@ export interface operations {
             };
         };
     };
-    create_key: {
+    read_resource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Resource"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_assessments: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Time"] | null;
+                max_points?: number | null;
+                to?: components["schemas"]["Time"] | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssessmentHistory"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_points: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Time"] | null;
+                max_points?: number | null;
+                metric?: string | null;
+                series?: string | null;
+                to?: components["schemas"]["Time"] | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesPoints"][];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_series: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Series"][];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in: {
         parameters: {
             query?: never;
             header?: {
@@ -3741,45 +3877,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ApiKeyDraft"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApiKeyCreated"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    rotate_key: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path: {
-                id: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["RotateRequest"];
+                "application/json": components["schemas"]["SignIn"];
             };
         };
         responses: {
@@ -3789,7 +3887,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ApiKeyCreated"];
+                    "application/json": components["schemas"]["Session"];
                 };
             };
             /** @description A problem document */
@@ -3803,16 +3901,14 @@ export interface operations {
             };
         };
     };
-    revoke_key: {
+    sign_out: {
         parameters: {
             query?: never;
             header?: {
                 /** @description Same key and same body: same answer, for 24 hours. */
                 "Idempotency-Key"?: string;
             };
-            path: {
-                id: string;
-            };
+            path?: never;
             cookie?: never;
         };
         requestBody?: never;
@@ -3823,6 +3919,78 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_password: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redeem_link: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Redeem"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
             };
             /** @description A problem document */
             default: {
@@ -3890,145 +4058,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TenantCreated"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    query: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["QueryRequest"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["QueryAnswer"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    send_events: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/x-ndjson": string;
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IngestAnswer"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    import_points: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Same key and same body: same answer, for 24 hours. */
-                "Idempotency-Key"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PointTable"];
-            };
-        };
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["IngestAnswer"];
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    live: {
-        parameters: {
-            query?: {
-                topics?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
                 };
             };
             /** @description A problem document */
@@ -4116,35 +4145,6 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
-                };
-            };
-            /** @description A problem document */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    openapi: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": unknown;
                 };
             };
             /** @description A problem document */
