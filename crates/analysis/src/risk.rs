@@ -12,7 +12,9 @@
 //!
 //! C is a monotone map from raw to calibrated probability: piecewise linear through the result of
 //! pool-adjacent-violators on 224 generated runs (60 s steps, horizon of an hour; other seeds than the tests and the
-//! published figures use). What is generated is not what you run: the map is a start, to be fitted to your own history.
+//! published figures use). Checked on 128 runs of seeds that were not fitted, said → came true: below 0.1 → 0.006,
+//! 0.1–0.2 → 0.14, 0.3–0.4 → 0.18, 0.5–0.6 → 0.36, 0.7–0.8 → 0.47, 0.8–0.9 → 0.74, above 0.9 → 0.95. So the ends hold
+//! and the middle says too much, by up to 0.28. What is generated is not what you run: the map is a start.
 //! With fewer than ten points of every vital sign nothing is predictable: the base rate is said, and that it is one.
 //!
 //! Where failure does not announce itself (published incidents: AUC about 0.5) nothing here can see it coming; the
