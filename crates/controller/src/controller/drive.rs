@@ -302,7 +302,7 @@ impl Inner {
         let Some(done_at) = i.executed_at else { return Ok(None) };
         // Only what was measured after the last step can speak about its effect.
         let seen = self.sensor.assessment(tenant, &i.target, now).await;
-        let seen = seen.filter(|a| a.at >= done_at);
+        let seen = seen.filter(|a| a.at > done_at && a.last_signal_at > done_at);
         let (mut result, mut words) = match &seen {
             None => (Verification::Unknown, "nothing was measured since".to_owned()),
             Some(assessment) => {
