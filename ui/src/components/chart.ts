@@ -3,7 +3,8 @@ import type { State } from '@/time/verdict';
 
 export interface Line {
   label: string;
-  values: (number | null)[];
+  /** `null` is a hole, `undefined` only says that another line has a value at this time. */
+  values: (number | null | undefined)[];
   /** A colour token. */
   token: string;
   /** The line that matters most is thicker. */
@@ -25,8 +26,8 @@ export interface Flag {
   words: string;
 }
 
-export function known(values: readonly (number | null)[]): number[] {
-  return values.filter((v): v is number => v !== null && Number.isFinite(v));
+export function known(values: readonly (number | null | undefined)[]): number[] {
+  return values.filter((v): v is number => typeof v === 'number' && Number.isFinite(v));
 }
 
 /** A chart in one sentence for readers by ear. */
@@ -51,16 +52,49 @@ export function rowsOf(times: number[], n: number): number[] {
   return Array.from({ length: n }, (_, i) => Math.round(i * step));
 }
 
-/** Joins series with their own times onto one axis. */
-export function align(series: { times_ms: number[]; values: (number | null)[] }[]): { times: number[]; columns: (number | null)[][] } {
-  const times = [...new Set(series.flatMap((s) => s.times_ms))].sort((a, b) => a - b);
+type Column = (number | null | undefined)[];
+
+/** Joins series with their own times onto one axis; where values stopped for a while the line is broken. */
+export function align(series: { times_ms: number[]; values: (number | null)[] }[]): { times: number[]; columns: Column[] } {
+  const broken = series.map((s) => withHoles(s.times_ms, s.values));
+  const times = [...new Set(broken.flatMap((s) => s.times))].sort((a, b) => a - b);
   const place = new Map(times.map((t, i) => [t, i]));
-  const columns = series.map((s) => {
-    const column: (number | null)[] = new Array<number | null>(times.length).fill(null);
-    s.times_ms.forEach((t, i) => {
+  const columns = broken.map((s) => {
+    const column: Column = new Array<undefined>(times.length).fill(undefined);
+    s.times.forEach((t, i) => {
       column[place.get(t)!] = s.values[i] ?? null;
     });
     return column;
   });
   return { times, columns };
+}
+
+const HOLE_STEPS = 6;
+const HOLE_MS = 90_000;
+
+function withHoles(times: number[], values: (number | null)[]): { times: number[]; values: (number | null)[] } {
+  const steps = times.slice(1).map((t, i) => t - times[i]!);
+  const usual = [...steps].sort((a, b) => a - b)[steps.length >> 1] ?? 0;
+  const bar = Math.max(usual * HOLE_STEPS, HOLE_MS);
+  const out: { times: number[]; values: (number | null)[] } = { times: [], values: [] };
+  times.forEach((t, i) => {
+    const before = times[i - 1];
+    if (before !== undefined && t - before > bar) {
+      out.times.push(before + 1);
+      out.values.push(null);
+    }
+    out.times.push(t);
+    out.values.push(values[i] ?? null);
+  });
+  return out;
+}
+
+/** Labels of series by the attributes that tell them apart. */
+export function labels(series: { attributes: Record<string, string> }[]): string[] {
+  const keys = [...new Set(series.flatMap((s) => Object.keys(s.attributes)))];
+  const telling = keys.filter((k) => new Set(series.map((s) => s.attributes[k])).size > 1);
+  return series.map((s) => {
+    const own = (telling.length > 0 ? telling : keys.slice(0, 1)).map((k) => s.attributes[k]).filter(Boolean);
+    return own.join(', ') || 'value';
+  });
 }

@@ -149,7 +149,7 @@ export function value(v: number | null | undefined, unit: string, metric = ''): 
 
 /** `latency_p99` becomes `latency p99`; dots and slashes stay. */
 export function words(name: string): string {
-  return name.replace(/_/g, ' ');
+  return name.replace(/_/g, ' ').replace(/\bcpu\b/g, 'CPU');
 }
 
 export function sentence(name: string): string {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Assessment, QueryAnswer, Resource } from '@/api/types';
-import { align, rowsOf, summary } from '@/components/chart';
+import { align, labels, rowsOf, summary } from '@/components/chart';
 import { match } from '@/components/match';
 import { asCsv } from '@/pages/data/table';
 import { changes } from '@/pages/intervention/diff';
@@ -55,7 +55,21 @@ describe('verdicts', () => {
 
 describe('charts', () => {
   test('series with different times share one axis', () => {
-    expect(align([{ times_ms: [1, 2], values: [10, 20] }, { times_ms: [2, 3], values: [7, 8] }])).toEqual({ times: [1, 2, 3], columns: [[10, 20, null], [null, 7, 8]] });
+    expect(align([{ times_ms: [1, 2], values: [10, 20] }, { times_ms: [2, 3], values: [7, 8] }])).toEqual({ times: [1, 2, 3], columns: [[10, 20, undefined], [undefined, 7, 8]] });
+  });
+
+  test('a line is broken where values stopped, not where they are merely rare', () => {
+    const dense = [0, 10_000, 20_000, 30_000, 630_000, 640_000];
+    expect(align([{ times_ms: dense, values: [1, 1, 1, 1, 2, 2] }]).columns[0]).toEqual([1, 1, 1, 1, null, 2, 2]);
+    const rare = [0, 600_000, 1_200_000];
+    expect(align([{ times_ms: rare, values: [1, 1, 1] }]).columns[0]).toEqual([1, 1, 1]);
+  });
+
+  test('labels say what tells series apart', () => {
+    const of = (attributes: Record<string, string>): { attributes: Record<string, string> } => ({ attributes });
+    expect(labels([of({ device: 'sda', mode: 'rw' }), of({ device: 'sdb', mode: 'rw' })])).toEqual(['sda', 'sdb']);
+    expect(labels([of({ device: 'sda', mode: 'rw' })])).toEqual(['sda']);
+    expect(labels([of({})])).toEqual(['value']);
   });
 
   test('a table shows the first and the last row', () => {
