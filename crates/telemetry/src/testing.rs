@@ -277,6 +277,7 @@ impl Bench {
         Self { dir, catalog, config }
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a limit on how long a test waits for a state")]
     pub(crate) async fn open(&self) -> crate::Telemetry {
         let clock: crate::Clock = std::sync::Arc::new(|| at(START));
         // The threads of a telemetry that was just dropped hold the folder until they have ended.
