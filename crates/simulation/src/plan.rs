@@ -103,7 +103,7 @@ fn injection(kind: FaultKind, scale: f64, hard: f64) -> Injection {
         FaultKind::ErrorBurst => (Role::Front, hard, 20.0),
         FaultKind::CreepingLatency => (Role::Engine, hard, 30.0),
         FaultKind::DeadDependency => (Role::Stock, 1.0, 0.0),
-        FaultKind::CpuSaturation => (Role::Orders, hard, 30.0),
+        FaultKind::CpuSaturation => (Role::Orders, hard, 40.0),
     };
     let seconds = |s: f64| Duration::from_secs_f64(s * scale);
     let window = seconds(ramp + 30.0);

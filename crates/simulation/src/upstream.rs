@@ -1,7 +1,8 @@
-//! Calls to another part of the plant: over all its instances, skipping those that are not there.
+//! Calls to another part of the plant: each to the instance with the fewest requests under way, skipping those that
+//! are not there.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,12 +15,31 @@ const SEARCH: Duration = Duration::from_millis(1_500);
 /// Time between two rounds over the instances.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// All instances of a role, called in turn.
+/// One call in so many also tries instances that were not there the last time.
+const PROBE: usize = 8;
+
+/// All instances of a role.
 pub(crate) struct Upstream {
     role: Role,
-    addresses: Vec<SocketAddr>,
+    instances: Vec<Instance>,
     turn: AtomicUsize,
     client: reqwest::Client,
+}
+
+/// One instance, as its callers know it.
+struct Instance {
+    address: SocketAddr,
+    under_way: AtomicUsize,
+    is_away: AtomicBool,
+}
+
+/// Counts a request under way, until it is answered or given up.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// How a call ended.
@@ -32,7 +52,14 @@ pub(crate) struct Answer {
 
 impl Upstream {
     pub(crate) fn new(role: Role, addresses: Vec<SocketAddr>, client: reqwest::Client) -> Self {
-        Self { role, addresses, turn: AtomicUsize::new(0), client }
+        let instance =
+            |address| Instance { address, under_way: AtomicUsize::new(0), is_away: AtomicBool::new(false) };
+        Self {
+            role,
+            instances: addresses.into_iter().map(instance).collect(),
+            turn: AtomicUsize::new(0),
+            client,
+        }
     }
 
     /// The role that is called.
@@ -45,10 +72,8 @@ impl Upstream {
     pub(crate) async fn call(&self, body: &str, traceparent: &str) -> Answer {
         let begun = Instant::now();
         loop {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-            for offset in 0..self.addresses.len() {
-                let Some(address) = self.addresses.get((turn + offset) % self.addresses.len()) else { break };
-                if let Some(answer) = self.try_one(*address, body, traceparent).await {
+            for instance in self.in_order() {
+                if let Some(answer) = self.try_one(instance, body, traceparent).await {
                     return answer;
                 }
             }
@@ -59,16 +84,36 @@ impl Upstream {
         }
     }
 
-    async fn try_one(&self, address: SocketAddr, body: &str, traceparent: &str) -> Option<Answer> {
+    /// The instances, best first: those that were there, by requests under way, equals in turn.
+    fn in_order(&self) -> Vec<&Instance> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let count = self.instances.len().max(1);
+        let mut order: Vec<(bool, usize, usize, &Instance)> = self
+            .instances
+            .iter()
+            .enumerate()
+            .map(|(at, instance)| {
+                let is_away = instance.is_away.load(Ordering::Relaxed) && turn % PROBE != 0;
+                (is_away, instance.under_way.load(Ordering::Relaxed), (at + turn) % count, instance)
+            })
+            .collect();
+        order.sort_by_key(|&(is_away, under_way, place, _)| (is_away, under_way, place));
+        order.into_iter().map(|(.., instance)| instance).collect()
+    }
+
+    async fn try_one(&self, instance: &Instance, body: &str, traceparent: &str) -> Option<Answer> {
+        instance.under_way.fetch_add(1, Ordering::Relaxed);
+        let _under_way = UnderWay(&instance.under_way);
         let sent = self
             .client
-            .post(format!("http://{address}{}", self.role.route()))
+            .post(format!("http://{}{}", instance.address, self.role.route()))
             .header("content-type", "application/json")
             .header("traceparent", traceparent)
             .timeout(self.role.patience())
             .body(body.to_owned())
             .send()
             .await;
+        instance.is_away.store(sent.as_ref().is_err_and(reqwest::Error::is_connect), Ordering::Relaxed);
         match sent {
             Ok(response) => {
                 let status = response.status();
@@ -83,5 +128,39 @@ impl Upstream {
             }
             Err(_) => Some(Answer { status: None, error: Some("connection_reset".to_owned()) }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(instances: u16) -> Upstream {
+        let addresses = (1..=instances).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect();
+        Upstream::new(Role::Stock, addresses, reqwest::Client::new())
+    }
+
+    #[test]
+    fn idle_instances_take_turns_and_a_busy_one_comes_last() {
+        let upstream = upstream(3);
+        let firsts: Vec<u16> = (0..6).map(|_| upstream.in_order()[0].address.port()).collect();
+        for port in 1..=3 {
+            assert_eq!(firsts.iter().filter(|&&first| first == port).count(), 2, "{firsts:?}");
+        }
+        upstream.instances[0].under_way.store(5, Ordering::Relaxed);
+        assert!((0..6).all(|_| upstream.in_order()[2].address.port() == 1));
+    }
+
+    #[test]
+    fn two_of_three_share_evenly_and_the_one_that_is_away_is_tried_now_and_then() {
+        let upstream = upstream(3);
+        upstream.instances[2].is_away.store(true, Ordering::Relaxed);
+        let mut firsts = [0; 3];
+        for _ in 0..240 {
+            let first = usize::from(upstream.in_order()[0].address.port()) - 1;
+            firsts[first] += 1;
+        }
+        assert!(firsts[2] > 0 && firsts[2] <= 30, "{firsts:?}");
+        assert!(firsts[0] >= 80 && firsts[1] >= 80, "{firsts:?}");
     }
 }

@@ -18,6 +18,9 @@ use crate::report::{Detection, Row, StepTaken};
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How much longer than its window a fault is looked at while an intervention is open.
+const PATIENCE: Duration = Duration::from_secs(45);
+
 /// A score at which a part counts as well.
 const WELL: f64 = 0.7;
 
@@ -80,9 +83,12 @@ impl<'a> Watch<'a> {
         loop {
             looks.tick().await;
             let interventions = since_then(self.api.interventions().await?, target, since);
-            let over = (self.clock)() >= deadline;
+            let now = (self.clock)();
             let verified = |i: &&InterventionSummary| i.state == InterventionState::Verified.as_str();
-            if !over && interventions.iter().find(verified).is_none() {
+            let is_mended = interventions.iter().any(|i| verified(&i));
+            // What is open at the end of the window is seen through: a fault must not begin in the middle of it.
+            let is_over = now >= deadline && !interventions.iter().any(is_open);
+            if !is_mended && !is_over && now < deadline + PATIENCE {
                 continue;
             }
             let alerts = self.api.alerts().await?;
@@ -123,6 +129,11 @@ impl<'a> Watch<'a> {
             .map(|i| format!("{} by {}: {}", i.title, i.proposer_name, i.reason))
             .collect())
     }
+}
+
+/// Whether something will still happen.
+fn is_open(intervention: &InterventionSummary) -> bool {
+    InterventionState::parse(&intervention.state).is_some_and(|state| !state.is_final())
 }
 
 fn looks() -> tokio::time::Interval {
