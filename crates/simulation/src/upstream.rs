@@ -93,7 +93,7 @@ impl Upstream {
             .iter()
             .enumerate()
             .map(|(at, instance)| {
-                let is_away = instance.is_away.load(Ordering::Relaxed) && turn % PROBE != 0;
+                let is_away = instance.is_away.load(Ordering::Relaxed) && !turn.is_multiple_of(PROBE);
                 (is_away, instance.under_way.load(Ordering::Relaxed), (at + turn) % count, instance)
             })
             .collect();
