@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
-#![allow(clippy::disallowed_methods, reason = "a test that kills a process of its own tells it so by a variable")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test that kills a process of its own tells it so by a variable"
+)]
 
 use std::fs;
 use std::time::Duration;
