@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use echobase_types::{SeriesId, TenantId, Timestamp};
+use echobase_types::{ResourceId, SeriesId, SignalBatch, TenantId, Timestamp};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Knows which series were seen, with bounded memory, and how many were new in the running minute.
 ///
@@ -31,11 +32,13 @@ impl SeriesBudget {
         Self { capacity: capacity.max(1), tenants: RwLock::default() }
     }
 
-    /// Makes stored series known after a start, so that they are not new when they are sent again.
-    pub fn remember(&self, tenant: &TenantId, series: impl IntoIterator<Item = SeriesId>) {
+    /// Makes the series and resources of a stored batch known after a start, so that they are not new when they are
+    /// sent again.
+    pub fn remember(&self, tenant: &TenantId, batch: &SignalBatch) {
         let known = self.tenant(tenant);
         let mut ids = known.lock();
-        for id in series {
+        let series = batch.series.iter().map(|series| series.id);
+        for id in series.chain(batch.resources.iter().map(|resource| of_resource(&resource.id))) {
             ids.learn(id, self.capacity);
         }
     }
@@ -51,6 +54,11 @@ impl SeriesBudget {
         let known = Arc::clone(write.entry(tenant.clone()).or_default());
         Share { known, capacity: self.capacity }
     }
+}
+
+/// What a resource itself counts as: a series of its own.
+pub(crate) fn of_resource(id: &ResourceId) -> SeriesId {
+    SeriesId(xxh3_64(id.as_str().as_bytes()))
 }
 
 /// One tenant's share of the budget.
@@ -135,6 +143,9 @@ impl Hasher for AlreadyHashed {
 
 #[cfg(test)]
 mod tests {
+    use echobase_types::Attributes;
+    use echobase_types::signal::{MetricKind, Series};
+
     use super::*;
 
     fn admitted(budget: &SeriesBudget, ids: std::ops::Range<u64>, now: Timestamp) -> usize {
@@ -154,8 +165,16 @@ mod tests {
     #[test]
     fn remembered_series_are_not_new() {
         let budget = SeriesBudget::new(1_000);
-        let ids = (0..500_u64).map(|id| SeriesId(id.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        budget.remember(&TenantId::default_tenant(), ids);
+        let series = (0..500_u64).map(|id| Series {
+            id: SeriesId(id.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            resource: 0,
+            name: "m".to_owned(),
+            unit: String::new(),
+            kind: MetricKind::Gauge,
+            attributes: Attributes::new(),
+        });
+        let stored = SignalBatch { series: series.collect(), ..SignalBatch::default() };
+        budget.remember(&TenantId::default_tenant(), &stored);
         assert_eq!(admitted(&budget, 0..500, Timestamp::EPOCH), 500);
     }
 

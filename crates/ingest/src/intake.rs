@@ -8,9 +8,8 @@ use echobase_types::signal::{
     HistogramPoint, LogRecord, MetricKind, MetricPoint, RejectReason, Rejected, Series, Span,
 };
 use echobase_types::{AttributeValue, Attributes, ResourceId, SeriesId, Timestamp};
-use xxhash_rust::xxh3::xxh3_64;
 
-use crate::budget::{AlreadyHashed, Share};
+use crate::budget::{AlreadyHashed, Share, of_resource};
 use crate::identity::{Identified, series_id};
 use crate::{Admission, Age, Decoded};
 
@@ -108,7 +107,7 @@ impl<'a> Intake<'a> {
         }
         self.check_attributes(&resource.attributes, self.admission.limits.max_value_bytes)?;
         self.check_attributes(&instance, self.admission.limits.max_value_bytes)?;
-        self.spend(SeriesId(xxh3_64(resource.id.as_str().as_bytes())), resource.id.as_str())?;
+        self.spend(of_resource(&resource.id), resource.id.as_str())?;
         let index = self.decoded.batch.resources.len() as u32;
         self.resources.insert(resource.id.clone(), index);
         self.decoded.batch.resources.push(resource);

@@ -249,6 +249,7 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
             match batches.next().await {
                 Ok(Some(batch)) => {
                     rows += batch.rows();
+                    app.intake.budget.remember(tenant, &batch);
                     shard.engine.observe(&batch);
                 }
                 Ok(None) => break,

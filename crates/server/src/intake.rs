@@ -19,6 +19,7 @@ use echobase_types::{Attributes, ErrorKind, IngestLimits, ResourceKind, SignalBa
 
 use crate::analysis::Analysis;
 use crate::app::App;
+use crate::clock::Clock;
 use crate::extract::json_fault;
 use crate::problem::{Answer, Failure};
 
@@ -34,11 +35,7 @@ pub(crate) struct Intake {
     /// Bytes of a body after decompression.
     pub max_request_bytes: usize,
     pipeline: Pipeline,
-    accepted: AtomicU64,
     rejected: Mutex<BTreeMap<RejectReason, u64>>,
-    minute: AtomicI64,
-    in_minute: AtomicU64,
-    in_last: AtomicU64,
 }
 
 /// Where batches go: the telemetry log, then the engines. Collectors write into the same end.
@@ -48,11 +45,49 @@ pub(crate) struct Pipeline {
     pub telemetry: Telemetry,
     /// The engines.
     pub analysis: Analysis,
+    /// What was kept.
+    pub kept: Arc<Kept>,
+    /// The present.
+    pub clock: Clock,
+}
+
+/// Counts the rows that are on disk, whoever brought them.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    rows: AtomicU64,
+    minute: AtomicI64,
+    in_minute: AtomicU64,
+    in_last: AtomicU64,
+}
+
+impl Kept {
+    fn count(&self, rows: u64, now: Timestamp) {
+        let minute = now.as_millis() / 60_000;
+        let before = self.minute.swap(minute, Ordering::Relaxed);
+        if before != minute {
+            let ended = self.in_minute.swap(0, Ordering::Relaxed);
+            self.in_last.store(if before + 1 == minute { ended } else { 0 }, Ordering::Relaxed);
+        }
+        self.in_minute.fetch_add(rows, Ordering::Relaxed);
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Rows since the start.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Rows of the last whole minute, or of the running one if that is more.
+    pub(crate) fn rows_last_minute(&self, now: Timestamp) -> u64 {
+        self.count(0, now);
+        self.in_last.load(Ordering::Relaxed).max(self.in_minute.load(Ordering::Relaxed))
+    }
 }
 
 #[async_trait]
 impl Sink for Pipeline {
     async fn append(&self, tenant: &TenantId, batch: SignalBatch) -> Result<(), SinkError> {
+        let rows = batch.rows() as u64;
         let seen = SignalBatch { logs: Vec::new(), ..batch.clone() };
         self.telemetry.append(tenant, batch).await.map_err(|error| match error.kind() {
             ErrorKind::Unavailable => SinkError::Unavailable {
@@ -61,6 +96,7 @@ impl Sink for Pipeline {
             },
             _ => SinkError::Failed(Box::new(error)),
         })?;
+        self.kept.count(rows, (self.clock)());
         self.analysis.observe(tenant, seen).await;
         Ok(())
     }
@@ -74,11 +110,7 @@ impl Intake {
             budget: Arc::new(SeriesBudget::new(KNOWN_SERIES)),
             max_request_bytes,
             pipeline,
-            accepted: AtomicU64::new(0),
             rejected: Mutex::default(),
-            minute: AtomicI64::new(0),
-            in_minute: AtomicU64::new(0),
-            in_last: AtomicU64::new(0),
         }
     }
 
@@ -88,19 +120,12 @@ impl Intake {
     }
 
     /// Keeps what was accepted and counts. When it returns, the rows are on disk.
-    pub(crate) async fn keep(
-        &self,
-        tenant: &TenantId,
-        decoded: &mut Decoded,
-        now: Timestamp,
-    ) -> Result<u64, SinkError> {
+    pub(crate) async fn keep(&self, tenant: &TenantId, decoded: &mut Decoded) -> Result<u64, SinkError> {
         let batch = std::mem::take(&mut decoded.batch);
         let rows = batch.rows() as u64;
         if rows > 0 {
             self.pipeline.append(tenant, batch).await?;
         }
-        self.accepted.fetch_add(rows, Ordering::Relaxed);
-        self.count_minute(rows, now);
         let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
         for (reason, count) in &decoded.rejected_count {
             *rejected.entry(*reason).or_default() += count;
@@ -108,25 +133,9 @@ impl Intake {
         Ok(rows)
     }
 
-    fn count_minute(&self, rows: u64, now: Timestamp) {
-        let minute = now.as_millis() / 60_000;
-        let before = self.minute.swap(minute, Ordering::Relaxed);
-        if before != minute {
-            let ended = self.in_minute.swap(0, Ordering::Relaxed);
-            self.in_last.store(if before + 1 == minute { ended } else { 0 }, Ordering::Relaxed);
-        }
-        self.in_minute.fetch_add(rows, Ordering::Relaxed);
-    }
-
-    /// Rows accepted in the last whole minute, or in the running one if that is the first.
-    pub(crate) fn rows_last_minute(&self, now: Timestamp) -> u64 {
-        self.count_minute(0, now);
-        self.in_last.load(Ordering::Relaxed).max(self.in_minute.load(Ordering::Relaxed))
-    }
-
-    /// Rows accepted since the start.
-    pub(crate) fn accepted(&self) -> u64 {
-        self.accepted.load(Ordering::Relaxed)
+    /// What was kept.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.pipeline.kept
     }
 
     /// Rows rejected since the start, by reason.
@@ -151,7 +160,7 @@ pub(crate) async fn events(
     let body = inflated(app, headers, body)?;
     let now = app.now();
     let decoded = events::decode(&body, &app.intake.admission(tenant, now))?;
-    answer(app, tenant, decoded, now).await
+    answer(app, tenant, decoded).await
 }
 
 /// A table of values of any age.
@@ -174,7 +183,7 @@ pub(crate) async fn points(app: &App, tenant: &TenantId, body: &[u8]) -> Answer<
     let rows = rows.map(|(time, values)| points::Row { time: Timestamp::from_micros(*time), values });
     let resource = identity::named(kind, &table.resource.name, Attributes::new());
     let decoded = points::decode_rows(resource, &columns, rows, &app.intake.admission(tenant, now));
-    answer(app, tenant, decoded, now).await
+    answer(app, tenant, decoded).await
 }
 
 fn column(column: &PointColumn) -> Answer<points::Column> {
@@ -187,8 +196,8 @@ fn column(column: &PointColumn) -> Answer<points::Column> {
     Ok(points::Column { metric: column.metric.clone(), unit: column.unit.clone(), kind, attributes })
 }
 
-async fn answer(app: &App, tenant: &TenantId, mut decoded: Decoded, now: Timestamp) -> Answer<IngestAnswer> {
-    let accepted = app.intake.keep(tenant, &mut decoded, now).await?;
+async fn answer(app: &App, tenant: &TenantId, mut decoded: Decoded) -> Answer<IngestAnswer> {
+    let accepted = app.intake.keep(tenant, &mut decoded).await?;
     Ok(IngestAnswer {
         accepted,
         rejected: decoded.rejected_total(),

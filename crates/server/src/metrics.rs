@@ -8,7 +8,7 @@ use crate::app::App;
 pub(crate) fn render(app: &App) -> String {
     let mut page = Page::default();
     page.family("echobase_ingest_rows_total", "counter", "Rows accepted and stored durably.");
-    page.value("", app.intake.accepted());
+    page.value("", app.intake.kept().rows());
     page.family("echobase_ingest_rejected_rows_total", "counter", "Rows rejected, by reason.");
     for (reason, count) in app.intake.rejected() {
         page.value(&format!("{{reason=\"{}\"}}", reason.as_str()), count);

@@ -108,7 +108,7 @@ async fn export<M: Message + Serialize>(
         let body = inflated(app, headers, body)?;
         let now = app.now();
         let mut decoded = decode(form, &body, &app.intake.admission(caller.tenant(), now))?;
-        app.intake.keep(caller.tenant(), &mut decoded, now).await?;
+        app.intake.keep(caller.tenant(), &mut decoded).await?;
         Ok::<_, Failure>(decoded.partial_success())
     };
     match kept.await {
@@ -193,7 +193,7 @@ impl Grpc {
             let caller = guard::ingest_caller(&self.app, &headers, peer).await?;
             let now = self.app.now();
             let mut decoded = decode(request.into_inner(), &self.app.intake.admission(caller.tenant(), now));
-            self.app.intake.keep(caller.tenant(), &mut decoded, now).await?;
+            self.app.intake.keep(caller.tenant(), &mut decoded).await?;
             Answer::Ok(decoded.partial_success())
         };
         kept.await.map_err(|failure| Status::new(grpc_code(failure.0.status), failure.0.detail))

@@ -131,7 +131,12 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
         &data,
         clock.clone(),
     );
-    let pipeline = Pipeline { telemetry: telemetry.clone(), analysis: analysis.clone() };
+    let pipeline = Pipeline {
+        telemetry: telemetry.clone(),
+        analysis: analysis.clone(),
+        kept: Arc::default(),
+        clock: clock.clone(),
+    };
     let intake =
         Intake::new(start.config.ingest.limits(), start.config.ingest.max_request_bytes, pipeline.clone());
     let app = App::new(Parts {

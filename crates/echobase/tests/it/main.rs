@@ -15,7 +15,9 @@
 
 mod durability;
 mod ingest;
+mod interventions;
 mod ledger;
+mod matrix;
 mod session;
 mod surface;
 mod world;

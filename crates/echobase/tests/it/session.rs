@@ -13,7 +13,7 @@ async fn sign_in(world: &World) -> (Client, Value) {
 }
 
 /// Signs in and answers a client that sends the cookie from then on, as a browser does.
-async fn enter(world: &World, path: &str, form: &Value) -> (Client, Value) {
+pub async fn enter(world: &World, path: &str, form: &Value) -> (Client, Value) {
     let entered = world.http.post(format!("{}{path}", world.api)).json(form).send().await.unwrap();
     let cookie = entered.headers()["set-cookie"].to_str().unwrap();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");

@@ -125,7 +125,8 @@ impl World {
 
     /// Asks again until the answer fits; a state that never comes fails the test.
     pub async fn wait_for(&self, what: &str, path: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        // Longer than a dead controller's lease lasts.
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let seen = self.get(path).await;
             if fits(&seen) {

@@ -68,7 +68,7 @@ async fn read(State(app): State<App>, caller: Caller) -> Answer<Json<Overview>> 
         freezes: convert::freezes(&app, tenant).await?,
         ledger: app.keeper.state(tenant),
         cycle_s: app.analysis.last_cycle().as_secs_f64(),
-        rows_last_minute: app.intake.rows_last_minute(app.now()),
+        rows_last_minute: app.intake.kept().rows_last_minute(app.now()),
     }))
 }
 
