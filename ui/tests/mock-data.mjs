@@ -239,5 +239,12 @@ export function makeWorld(seed = 7, now = Date.now()) {
   const keys = [['otel-collector', ['ingest'], 60, 9], ['grafana read', ['read'], 5, 4000], ['old deploy bot', ['write', 'act'], -3, 90_000]].map(([name, scopes, days, used], i) => ({ id: uuid(rnd), name, principal_id: principals[3].id, prefix: `eb_${hex(rnd, 6)}`, scopes, created_at: iso(now - 30 * DAY), expires_at: iso(now + days * DAY), last_used_at: iso(now - used * 1000), revoked_at: i === 2 ? iso(now - DAY) : null }));
   const tenants = [{ id: 'default', name: 'Default', created_at: iso(now - 9 * DAY) }, { id: 'lab', name: 'The lab', created_at: iso(now - 2 * DAY) }];
 
-  return { rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev };
+  const incidents = [['real', 'service:shop/orders', null, 300], ['expected', 'service:shop/front', 'http.server.request.duration', 900]].map(([label, resource_id, metric, minutes]) => ({ id: uuid(rnd), resource_id, label, metric, started_at: iso(now - minutes * 60_000), ended_at: iso(now - (minutes - 14) * 60_000), note: '', labelled_by: principals[1].id, labelled_at: iso(now - (minutes - 20) * 60_000) }));
+  const card = () => ({
+    name: 'risk', predicts: 'that the resource fails within the horizon', provenance: 'Shipped with Echobase; nothing of your own history is in it.', truth: 'incidents labelled `real`, from their begin to their end',
+    from: iso(now - 7 * DAY), to: iso(now), horizon_s: 900, resources: resources.length, hours: 1821.4, failures: 9, warned: 7, median_lead_s: 512, false_warnings: 3, ece: 0.021, brier: 0.013,
+    bins: [1700, 60, 21, 12, 8, 6, 5, 4, 3, 2.4].map((hours, i) => ({ low: i / 10, high: (i + 1) / 10, hours, said: (i + 0.4) / 10, came_true: Math.min(1, ((i + 0.4) / 10) * (0.7 + 0.5 * rnd())) })),
+  });
+
+  return { incidents, card, rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev };
 }

@@ -9,7 +9,7 @@ import { makeWorld } from './mock-data.mjs';
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png' };
-const ACTIONS = ['ProposeIntervention', 'ApproveIntervention', 'RejectIntervention', 'RollbackIntervention', 'Freeze', 'Unfreeze', 'AckAlert', 'WritePlaybooks', 'Backtest', 'Query', 'ReadLedger', 'VerifyLedger', 'ExportLedger', 'ReadPrincipals', 'WritePrincipals', 'ReadKeys', 'WriteKeys', 'ReadTenants', 'WriteTenants', 'ViewOverview', 'ReadResources', 'ReadSignals', 'ReadInterventions', 'ReadAlerts', 'ReadPlaybooks'];
+const ACTIONS = ['ProposeIntervention', 'ApproveIntervention', 'RejectIntervention', 'RollbackIntervention', 'Freeze', 'Unfreeze', 'AckAlert', 'LabelIncident', 'WritePlaybooks', 'Backtest', 'Query', 'ReadLedger', 'VerifyLedger', 'ExportLedger', 'ReadPrincipals', 'WritePrincipals', 'ReadKeys', 'WriteKeys', 'ReadTenants', 'WriteTenants', 'ViewOverview', 'ReadResources', 'ReadSignals', 'ReadInterventions', 'ReadAlerts', 'ReadPlaybooks'];
 
 export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
   const world = makeWorld(seed);
@@ -126,6 +126,17 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
       publish('alert', one);
       return one;
     }
+    if (at === 'GET /incidents') return page(world.incidents.filter((i) => !q.get('resource_id') || i.resource_id === q.get('resource_id')), q);
+    if (at === 'POST /incidents') {
+      const one = { id: `01900000-0000-7000-8000-${String(world.incidents.length).padStart(12, '0')}`, metric: null, ended_at: null, note: '', labelled_by: world.admin.id, labelled_at: world.iso(Date.now()), ...body };
+      world.incidents.unshift(one);
+      return one;
+    }
+    if ((m = /^DELETE \/incidents\/([^/:]+)$/.exec(at))) {
+      world.incidents.splice(world.incidents.indexOf(find(world.incidents, m[1], 'incident')), 1);
+      return undefined;
+    }
+    if (at === 'GET /models/risk') return world.card();
     if (at === 'GET /playbooks') return page(world.playbooks, q);
     if ((m = /^GET \/playbooks\/([^/:]+)(\/versions)?$/.exec(at))) {
       const one = find(world.playbooks, m[1], 'playbook');

@@ -28,6 +28,11 @@ use echobase_types::{SeriesId, Timestamp};
 
 use crate::words;
 
+/// What the model was fitted on, for those who must judge how far to trust it.
+pub const PROVENANCE: &str = "Shipped with Echobase: hazards by formula, calibrated on 224 generated service runs of \
+    eight failure kinds and eight healthy look-alikes. Nothing of your own history is in it; incidents that you label \
+    show how far it holds here.";
+
 /// What is said without knowledge, and the least that is said with it.
 pub const BASE_RATE: f64 = 0.01;
 

@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod assessment;
 pub mod freeze;
+pub mod incident;
 pub mod ingest;
 pub mod intervention;
 pub mod job;

@@ -45,6 +45,8 @@ pub enum Action {
     WritePlaybooks,
     /// To acknowledge alerts.
     AckAlert,
+    /// To label what happened: real, noise, expected.
+    LabelIncident,
     /// To change settings.
     WriteSettings,
     /// To propose an intervention, take a suggestion up, cancel.
@@ -69,7 +71,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Ingest,
         Self::Import,
         Self::ViewOverview,
@@ -90,6 +92,7 @@ impl Action {
         Self::ReadSelfMetrics,
         Self::WritePlaybooks,
         Self::AckAlert,
+        Self::LabelIncident,
         Self::WriteSettings,
         Self::ProposeIntervention,
         Self::ApproveIntervention,
@@ -125,6 +128,7 @@ impl Action {
             Self::ReadSelfMetrics => "ReadSelfMetrics",
             Self::WritePlaybooks => "WritePlaybooks",
             Self::AckAlert => "AckAlert",
+            Self::LabelIncident => "LabelIncident",
             Self::WriteSettings => "WriteSettings",
             Self::ProposeIntervention => "ProposeIntervention",
             Self::ApproveIntervention => "ApproveIntervention",
@@ -161,6 +165,7 @@ impl Action {
             Self::ReadSelfMetrics => "read the server's own metrics",
             Self::WritePlaybooks => "save, enable, disable, remove playbooks",
             Self::AckAlert => "acknowledge alerts",
+            Self::LabelIncident => "label what happened: real, noise, expected",
             Self::WriteSettings => "change settings",
             Self::ProposeIntervention => "propose an intervention, take a suggestion up, cancel",
             Self::ApproveIntervention => "approve an intervention",
@@ -194,7 +199,7 @@ impl Action {
             | Self::ReadTenants
             | Self::ReadSettings
             | Self::ReadSelfMetrics => Scope::Read,
-            Self::WritePlaybooks | Self::AckAlert | Self::WriteSettings => Scope::Write,
+            Self::WritePlaybooks | Self::AckAlert | Self::LabelIncident | Self::WriteSettings => Scope::Write,
             Self::ProposeIntervention
             | Self::ApproveIntervention
             | Self::RejectIntervention

@@ -330,6 +330,7 @@ mod tests {
                     | A::Ingest
                     | A::Import
                     | A::ProposeIntervention
+                    | A::LabelIncident
                     | A::ReadKeys
                     | A::WriteKeys
                     | A::ReadSelfMetrics

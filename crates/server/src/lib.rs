@@ -18,6 +18,7 @@ mod files;
 mod guard;
 mod history;
 pub mod import;
+mod incident;
 mod intake;
 mod keeper;
 mod limiter;

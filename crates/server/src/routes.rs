@@ -2,6 +2,7 @@
 
 mod alert;
 mod freeze;
+mod incident;
 mod ingest;
 mod intervention;
 mod ledger;
@@ -31,6 +32,7 @@ pub(crate) fn table() -> Vec<Route> {
         intervention::routes(),
         freeze::routes(),
         alert::routes(),
+        incident::routes(),
         ledger::routes(),
         principal::routes(),
         query::routes(),

@@ -79,6 +79,11 @@ tables! {
         fired_count: i64, acknowledged_at: Option<i64>, acknowledged_by: Option<String>,
         resolved_at: Option<i64>,
     }
+    "incident" incident {
+        tenant: String, id: String;
+        resource_id: String, label: String, metric: Option<String>, started_at: i64, ended_at: Option<i64>,
+        note: String, labelled_by: String, labelled_at: i64,
+    }
     "outbox" outbox {
         tenant: String, id: String;
         channel: String, subject: String, body: String, status: String, attempts: i64, run_at: i64,

@@ -14,6 +14,7 @@ pub mod effect;
 pub mod error;
 pub mod freeze;
 pub mod idempotency;
+pub mod incident;
 pub mod intervention;
 pub mod job;
 pub mod key;

@@ -198,6 +198,8 @@ handles! {
     freezes => freeze::Freezes;
     /// Answers to repeated requests.
     idempotency => idempotency::Idempotency;
+    /// Incidents as people labelled them.
+    incidents => incident::Incidents;
     /// Interventions.
     interventions => intervention::Interventions;
     /// Long work in the background.

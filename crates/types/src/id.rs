@@ -79,6 +79,8 @@ uuid_id! {
     AlertId = "alert id";
     /// One anomaly, from onset to end.
     AnomalyId = "anomaly id";
+    /// Something that happened to a resource, as people labelled it.
+    IncidentId = "incident id";
     /// A job that runs in the background.
     JobId = "job id";
     /// A message waiting in the outbox.

@@ -9,6 +9,7 @@ pub mod attribute;
 pub mod duration;
 pub mod error;
 pub mod id;
+pub mod incident;
 pub mod intervention;
 pub mod ledger;
 pub mod limits;

@@ -141,6 +141,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people said happened, newest label first */
+        get: operations["list_incidents"];
+        put?: never;
+        /** Say what happened to a resource: real, noise or expected */
+        post: operations["label_incident"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a label back */
+        delete: operations["remove_incident"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interventions": {
         parameters: {
             query?: never;
@@ -441,6 +476,23 @@ export interface paths {
         };
         /** Events as they happen: SSE, or WebSocket on upgrade; resumes by `Last-Event-ID` */
         get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/risk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the collapse risk held on what was stored here */
+        get: operations["read_risk_card"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1353,6 +1405,61 @@ export interface components {
              */
             scope: string | null;
         };
+        /** @description Something that happened to a resource, as somebody labelled it. */
+        Incident: {
+            /** @description When it was over; absent while it lasts. */
+            ended_at?: components["schemas"]["Time"] | null;
+            /** @description Its id. */
+            id: string;
+            /** @description `real`, `noise` or `expected`. */
+            label: string;
+            /** @description When it was labelled. */
+            labelled_at: components["schemas"]["Time"];
+            /** @description Id of the principal who labelled it. */
+            labelled_by: string;
+            /** @description The metric it showed in, where the label is about one finding. */
+            metric?: string | null;
+            /** @description Why it is labelled so. */
+            note: string;
+            /** @description What it happened to. */
+            resource_id: string;
+            /** @description When it began. */
+            started_at: components["schemas"]["Time"];
+        };
+        /** @description A label to keep. */
+        IncidentDraft: {
+            /**
+             * @description When it was over; after it began. Default: it lasts.
+             * @default null
+             */
+            ended_at: components["schemas"]["Time"] | null;
+            /** @description `real` (it failed or served badly), `noise` (nothing was wrong) or `expected` (planned, such as a deployment). */
+            label: string;
+            /**
+             * @description The metric it showed in. Default: none, the label is about the resource.
+             * @default null
+             */
+            metric: string | null;
+            /**
+             * @description Why it is labelled so, at most 1,000 characters. Default: empty.
+             * @default
+             */
+            note: string;
+            /** @description What it happened to. */
+            resource_id: string;
+            /**
+             * @description When it began; not in the future. Default: now.
+             * @default null
+             */
+            started_at: components["schemas"]["Time"] | null;
+        };
+        /** @description One page of a list. */
+        IncidentPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Incident"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
         /** @description The answer to accepted rows. When it arrives, the accepted rows are on disk. */
         IngestAnswer: {
             /**
@@ -1559,6 +1666,68 @@ export interface components {
             size: number;
             /** @description `intact`, `damaged` or `unchecked`. */
             state: string;
+        };
+        /** @description How the collapse risk held on what was stored here: nothing of it is from elsewhere. */
+        ModelCard: {
+            /** @description The reliability diagram: ten bars. */
+            bins: components["schemas"]["ReliabilityBin"][];
+            /**
+             * Format: double
+             * @description Brier score, 0 (best) to 1; absent without failures.
+             */
+            brier?: number | null;
+            /**
+             * Format: double
+             * @description Expected calibration error, 0 to 1; absent without failures, since then no probability can be checked.
+             */
+            ece?: number | null;
+            /**
+             * Format: uint64
+             * @description Failures while something was said.
+             */
+            failures: number;
+            /**
+             * Format: uint64
+             * @description Warnings after which no failure began within the horizon.
+             */
+            false_warnings: number;
+            /** @description Begin of the history. */
+            from: components["schemas"]["Time"];
+            /**
+             * Format: uint64
+             * @description Seconds that a prediction looks ahead.
+             */
+            horizon_s: number;
+            /**
+             * Format: double
+             * @description Hours of predictions that were held against the truth.
+             */
+            hours: number;
+            /**
+             * Format: double
+             * @description Median time from the warning to the failure; absent where nothing was warned of.
+             */
+            median_lead_s?: number | null;
+            /** @description The model. */
+            name: string;
+            /** @description What its probability is of. */
+            predicts: string;
+            /** @description What it was fitted on, and what it was not. */
+            provenance: string;
+            /**
+             * Format: uint64
+             * @description Resources that something was said of.
+             */
+            resources: number;
+            /** @description End of the history. */
+            to: components["schemas"]["Time"];
+            /** @description What counted as a failure in this card. */
+            truth: string;
+            /**
+             * Format: uint64
+             * @description Of them, those with a warning (risk from 0.5 on) within the horizon before they began.
+             */
+            warned: number;
         };
         /** @description The overview. */
         Overview: {
@@ -1920,6 +2089,34 @@ export interface components {
             reason: string;
             /** @description The scope. */
             scope: string;
+        };
+        /** @description One bar of the reliability diagram. */
+        ReliabilityBin: {
+            /**
+             * Format: double
+             * @description Share of that time after which a failure began within the horizon.
+             */
+            came_true: number;
+            /**
+             * Format: double
+             * @description Upper end.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description Hours for which such a risk was said.
+             */
+            hours: number;
+            /**
+             * Format: double
+             * @description Lower end of the risks in it.
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description Mean risk that was said.
+             */
+            said: number;
         };
         /** @description A watched thing with its latest verdict. */
         Resource: {
@@ -2431,6 +2628,108 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Freeze"][];
                 };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_incidents: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                label?: string | null;
+                limit?: number | null;
+                resource_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    label_incident: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentDraft"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_incident: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem document */
             default: {
@@ -3105,6 +3404,38 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_risk_card: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Time"] | null;
+                to?: components["schemas"]["Time"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelCard"];
                 };
             };
             /** @description A problem document */

@@ -7,6 +7,7 @@ export const ACTION = {
   freeze: 'Freeze',
   release: 'Unfreeze',
   acknowledge: 'AckAlert',
+  label: 'LabelIncident',
   writePlaybooks: 'WritePlaybooks',
   backtest: 'Backtest',
   query: 'Query',

@@ -62,6 +62,7 @@ async function signIn() {
     ['users', '/settings/users'],
     ['keys', '/settings/keys'],
     ['tenants', '/settings/tenants'],
+    ['models', '/settings/models'],
     ['about', '/settings/about'],
     ['lost', '/no/such/page'],
   ];

@@ -75,5 +75,6 @@ async fn a_newer_schema_is_refused() {
     let fixture = Fixture::new().await;
     fixture.tamper("INSERT INTO schema_version (version, applied_at) VALUES (99, 0)").await;
     let refused = fixture.reopen(OpenMode::RefuseDamage).await.err().unwrap();
-    assert_eq!(refused.to_string(), "the database has schema 99, this program knows up to 1");
+    let told = refused.to_string();
+    assert!(told.starts_with("the database has schema 99, this program knows up to "), "{told}");
 }

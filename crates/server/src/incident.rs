@@ -1,0 +1,149 @@
+//! Labels from people, and how the verdicts held against them.
+
+use std::collections::BTreeMap;
+
+use echobase_analysis::calibration::{BINS, Evaluation, Failure as Failed, Reliability, Said};
+use echobase_api::incident::{IncidentDraft, ModelCard, ReliabilityBin};
+use echobase_store::fresh_uuid;
+use echobase_store::incident::IncidentFilter;
+use echobase_types::incident::{Incident, IncidentLabel};
+use echobase_types::ledger::EntryDraft;
+use echobase_types::{ErrorKind, IncidentId, ResourceId, TenantId, Timestamp};
+
+use crate::app::App;
+use crate::guard::Caller;
+use crate::problem::{Answer, Failure};
+
+/// Characters of the longest note.
+const MAX_NOTE: usize = 1_000;
+/// Bytes of the longest name of a metric.
+const MAX_METRIC: usize = 512;
+
+/// The label of a word.
+pub(crate) fn label_of(word: &str) -> Answer<IncidentLabel> {
+    IncidentLabel::parse(word).ok_or_else(|| {
+        let words = format!("`{word}` is no label of an incident; use real, noise, expected");
+        Failure::new(ErrorKind::Invalid, words)
+    })
+}
+
+fn invalid(words: String) -> Failure {
+    Failure::new(ErrorKind::Invalid, words)
+}
+
+/// Keeps a label on a resource that is known.
+pub(crate) async fn keep(app: &App, caller: &Caller, draft: IncidentDraft) -> Answer<Incident> {
+    let now = app.now();
+    let label = label_of(&draft.label)?;
+    let resource_id: ResourceId = draft.resource_id.parse()?;
+    let started_at = draft.started_at.map_or(now, |t| t.0);
+    let ended_at = draft.ended_at.map(|t| t.0);
+    if started_at > now {
+        return Err(invalid(format!("`started_at` ({started_at}) is in the future")));
+    }
+    if let Some(end) = ended_at.filter(|end| *end <= started_at || *end > now) {
+        return Err(invalid(format!(
+            "`ended_at` ({end}) must be after `started_at` ({started_at}) and not in the future"
+        )));
+    }
+    if draft.note.chars().count() > MAX_NOTE {
+        return Err(invalid(format!("`note` must be at most {MAX_NOTE} characters")));
+    }
+    if draft.metric.as_ref().is_some_and(|m| m.is_empty() || m.len() > MAX_METRIC) {
+        return Err(invalid(format!("`metric` must be 1 to {MAX_METRIC} bytes")));
+    }
+    app.store.resources().get(caller.tenant(), &resource_id).await?;
+    let incident = Incident {
+        id: IncidentId::from_uuid(fresh_uuid(now)?),
+        resource_id,
+        label,
+        metric: draft.metric,
+        started_at,
+        ended_at,
+        note: draft.note,
+        labelled_by: caller.principal.id,
+        labelled_at: now,
+    };
+    let told = EntryDraft::new(caller.actor(), "incident.label", "incident", incident.id)
+        .fact("label", label.as_str())
+        .fact("target", incident.resource_id.to_string())
+        .fact("started_at", started_at.to_string());
+    app.store.incidents().insert(caller.tenant(), &incident, told.into()).await?;
+    Ok(incident)
+}
+
+/// Takes a label back.
+pub(crate) async fn take_back(app: &App, caller: &Caller, id: IncidentId) -> Answer<()> {
+    let told = EntryDraft::new(caller.actor(), "incident.remove", "incident", id);
+    Ok(app.store.incidents().remove(caller.tenant(), id, told.into(), app.now()).await?)
+}
+
+/// The model card of the collapse risk over stored verdicts.
+pub(crate) async fn card(app: &App, tenant: &TenantId, from: Timestamp, to: Timestamp) -> Answer<ModelCard> {
+    let horizon = app.config.analysis.horizon;
+    let mut said: BTreeMap<ResourceId, Vec<Said>> = BTreeMap::new();
+    let mut rows = app.telemetry.assessments_all(tenant, from, to)?;
+    while let Some(batch) = rows.next().await? {
+        for row in batch {
+            said.entry(row.resource_id).or_default().push(Said { at: row.at, risk: row.risk });
+        }
+        tokio::task::yield_now().await;
+    }
+    let failures = failures(app, tenant, from, to).await?;
+    let mut evaluation = Evaluation::new(horizon, app.config.cycle.store_at_least_every * 2);
+    let resources = said.len() as u64;
+    for (resource, said) in &said {
+        evaluation.resource(said, failures.get(resource).map_or(&[], Vec::as_slice));
+    }
+    Ok(written(evaluation.finish(), resources, (from, to), horizon))
+}
+
+/// When which resource failed, as people said.
+async fn failures(
+    app: &App,
+    tenant: &TenantId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Answer<BTreeMap<ResourceId, Vec<Failed>>> {
+    let real = IncidentFilter { label: Some(IncidentLabel::Real), since: Some(from), resource: None };
+    let mut failures: BTreeMap<ResourceId, Vec<Failed>> = BTreeMap::new();
+    for incident in app.store.incidents().all(tenant, &real).await? {
+        let failed = Failed { from: incident.started_at, to: incident.ended_at.unwrap_or(to) };
+        failures.entry(incident.resource_id).or_default().push(failed);
+    }
+    Ok(failures)
+}
+
+fn written(
+    held: Reliability,
+    resources: u64,
+    (from, to): (Timestamp, Timestamp),
+    horizon: std::time::Duration,
+) -> ModelCard {
+    let known = held.failures > 0;
+    let bin = |(i, bin): (usize, &echobase_analysis::calibration::Bin)| ReliabilityBin {
+        low: i as f64 / BINS as f64,
+        high: (i + 1) as f64 / BINS as f64,
+        hours: bin.seconds / 3_600.0,
+        said: bin.said,
+        came_true: bin.came_true,
+    };
+    ModelCard {
+        name: "risk".to_owned(),
+        predicts: "that the resource fails within the horizon".to_owned(),
+        provenance: echobase_analysis::risk::PROVENANCE.to_owned(),
+        truth: "incidents labelled `real`, from their begin to their end".to_owned(),
+        from: from.into(),
+        to: to.into(),
+        horizon_s: horizon.as_secs(),
+        resources,
+        hours: held.seconds / 3_600.0,
+        failures: held.failures as u64,
+        warned: held.leads.len() as u64,
+        median_lead_s: held.median_lead().map(|lead| lead.as_secs_f64()),
+        false_warnings: held.false_warnings as u64,
+        ece: known.then_some(held.ece),
+        brier: known.then_some(held.brier),
+        bins: held.bins.iter().enumerate().map(bin).collect(),
+    }
+}
