@@ -190,7 +190,8 @@ fn level(rule: Rule, a: &Assessment, config: &RuleConfig, now: Timestamp) -> Lev
             let critical = first.time_left <= config.exhaustion_critical;
             let severity = if critical { Severity::Critical } else { Severity::Warning };
             let left = duration::format(Duration::from_secs(first.time_left.as_secs()));
-            let summary = format!("{id} runs out of {} in {left}", first.vital.as_str());
+            let what = first.vital.as_str().trim_end_matches("_utilization").replace('_', " ");
+            let summary = format!("{id} runs out of {what} in {left}");
             Level::Bad { severity, summary, detail: told(a.exhaustion.iter().map(|e| e.words.as_str())) }
         }
         Rule::ResourceSilent => {

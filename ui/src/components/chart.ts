@@ -26,6 +26,23 @@ export interface Flag {
   words: string;
 }
 
+/** Bands that overlap as one, so that many findings at a time do not darken the chart; the worst state counts. */
+export function merged(bands: readonly Band[]): Band[] {
+  const rank: State[] = ['bad', 'watch', 'idle', 'good'];
+  const out: (Band & { count: number })[] = [];
+  for (const band of [...bands].sort((a, b) => a.from - b.from)) {
+    const last = out.at(-1);
+    if (!last || band.from > last.to) {
+      out.push({ ...band, count: 1 });
+      continue;
+    }
+    last.to = Math.max(last.to, band.to);
+    if (rank.indexOf(band.state) < rank.indexOf(last.state)) Object.assign(last, { state: band.state, words: band.words });
+    last.count += 1;
+  }
+  return out.map(({ count, ...band }) => (count > 1 ? { ...band, words: `${band.words} and ${count - 1} more` } : band));
+}
+
 export function known(values: readonly (number | null | undefined)[]): number[] {
   return values.filter((v): v is number => typeof v === 'number' && Number.isFinite(v));
 }

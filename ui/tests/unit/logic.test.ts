@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Assessment, QueryAnswer, Resource } from '@/api/types';
-import { align, labels, rowsOf, summary } from '@/components/chart';
+import { align, labels, merged, rowsOf, summary } from '@/components/chart';
 import { match } from '@/components/match';
 import { asCsv } from '@/pages/data/table';
 import { changes } from '@/pages/intervention/diff';
@@ -133,4 +133,15 @@ test('a CSV keeps quotes and breaks formulas', () => {
 test('preferences survive nonsense', () => {
   expect(read('{"theme":"dark","keys":"off"}')).toEqual({ theme: 'dark', keys: 'off' });
   for (const text of [null, 'x', '3', '{"theme":"pink"}']) expect(read(text)).toEqual({ theme: 'system', keys: 'on' });
+});
+
+describe('bands of a chart', () => {
+  const band = (from: number, to: number, state: 'bad' | 'watch' = 'watch', words = 'w') => ({ from, to, state, words }) as const;
+  test('overlapping ones become one, with the worst state and its words', () => {
+    expect(merged([band(5, 9), band(1, 6), band(8, 12, 'bad', 'worst'), band(20, 21)])).toEqual([
+      { from: 1, to: 12, state: 'bad', words: 'worst and 2 more' },
+      { from: 20, to: 21, state: 'watch', words: 'w' },
+    ]);
+  });
+  test('none stay none', () => expect(merged([])).toEqual([]));
 });
