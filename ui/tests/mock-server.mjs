@@ -140,7 +140,7 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
     if (at === 'GET /playbooks') return page(world.playbooks, q);
     if ((m = /^GET \/playbooks\/([^/:]+)(\/versions)?$/.exec(at))) {
       const one = find(world.playbooks, m[1], 'playbook');
-      return m[2] ? Array.from({ length: one.version }, (_, i) => ({ ...one, version: one.version - i, source: i === 0 ? one.source : one.source.replace('30s', `${(i + 1) * 30}s`), saved_at: world.iso(Date.now() - i * 86_400_000) })) : one;
+      return m[2] ? { items: Array.from({ length: one.version }, (_, i) => ({ ...one, version: one.version - i, source: i === 0 ? one.source : one.source.replace('30s', `${(i + 1) * 30}s`), saved_at: world.iso(Date.now() - i * 86_400_000) })) } : one;
     }
     if (at === 'POST /playbooks:validate') return { valid: check(body.source).length === 0, errors: check(body.source) };
     if (at === 'POST /playbooks:backtest') return { from: body.from, to: body.to, evaluated: 60_480, unknown: 12, matched: 41, actions: [1, 2, 3, 4].map((n) => ({ at: world.iso(Date.now() - n * 7_000_000), resource_id: 'service:shop/orders', score: 0.41, risk: 0.71, suppressed_by: n % 2 ? null : 'cooldown', words: 'memory utilization was above 0.9 for 30 s.' })), actions_folded: 0 };
