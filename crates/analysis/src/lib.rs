@@ -10,6 +10,7 @@
 pub mod columns;
 pub mod config;
 pub mod engine;
+pub mod forecast;
 pub mod risk;
 pub mod stability;
 pub mod vital;
