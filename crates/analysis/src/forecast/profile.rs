@@ -9,13 +9,11 @@ pub(super) struct Profile {
     pub(super) short: Vec<f64>,
     /// What the long season adds; empty without long season.
     pub(super) long: Vec<f64>,
-    /// Share of the movement around the trend that the short season explains, 0..=1.
-    pub(super) strength: f64,
 }
 
 impl Profile {
     /// No season at all.
-    pub(super) const NONE: Self = Self { short: Vec::new(), long: Vec::new(), strength: 0.0 };
+    pub(super) const NONE: Self = Self { short: Vec::new(), long: Vec::new() };
 
     /// Learns from whole history; [`Profile::NONE`] where it is too short for the season.
     pub(super) fn learn(y: &[f64], seasons: Seasons) -> Self {
@@ -24,26 +22,41 @@ impl Profile {
             return Self::NONE;
         }
         let mut rest = detrend(y, m);
-        let total = variance(&rest);
         let short = means(&rest, m, |_| 1.0);
         for (i, value) in rest.iter_mut().enumerate() {
             *value -= short[i % m];
         }
-        let cycles = y.len() as f64 / m as f64;
-        let left = variance(&rest) / total.max(1e-300) * cycles / (cycles - 1.0).max(1.0);
         let long = if seasons.long > 0 && y.len() >= 2 * seasons.long {
             // A mean of few cycles is shrunk towards none.
             means(&rest, seasons.long, |count| count / (count + 1.5))
         } else {
             vec![0.0; seasons.long]
         };
-        Self { short, long, strength: (1.0 - left).clamp(0.0, 1.0) }
+        Self { short, long }
     }
 
-    /// The season at row `t`.
-    pub(super) fn at(&self, t: usize) -> f64 {
-        let of = |shape: &[f64]| if shape.is_empty() { 0.0 } else { shape[t % shape.len()] };
-        of(&self.short) + of(&self.long)
+    /// The values without their season.
+    pub(super) fn removed(&self, y: &[f64]) -> Vec<f64> {
+        let mut rest = y.to_vec();
+        self.add(&mut rest, 0, -1.0);
+        rest
+    }
+
+    /// Adds the season to values that begin at row `start` of the history.
+    pub(super) fn put_back(&self, values: &mut [f64], start: usize) {
+        self.add(values, start, 1.0);
+    }
+
+    fn add(&self, values: &mut [f64], start: usize, sign: f64) {
+        for shape in [&self.short, &self.long] {
+            if shape.is_empty() {
+                continue;
+            }
+            let places = shape.iter().cycle().skip(start % shape.len());
+            for (value, place) in values.iter_mut().zip(places) {
+                *value += sign * place;
+            }
+        }
     }
 }
 
@@ -85,10 +98,4 @@ fn detrend(y: &[f64], m: usize) -> Vec<f64> {
             value - trend
         })
         .collect()
-}
-
-fn variance(y: &[f64]) -> f64 {
-    let n = y.len().max(1) as f64;
-    let mean = y.iter().sum::<f64>() / n;
-    y.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / n
 }

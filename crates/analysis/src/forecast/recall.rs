@@ -81,3 +81,38 @@ pub(super) fn similar(y: &[f64], length: usize, horizon: usize) -> Option<Vec<f6
     }
     Some(out.iter().map(|value| own_mean + value / total).collect())
 }
+
+/// The middle value at each place of the recent seasons: what a spike or a lost day does not move.
+pub(super) fn middle(y: &[f64], m: usize, horizon: usize) -> Option<Vec<f64>> {
+    let seasons = (y.len() / m).min(7);
+    if m < 2 || seasons < 3 {
+        return None;
+    }
+    let mut values = Vec::with_capacity(seasons);
+    let places = horizon.min(m);
+    let shape: Vec<f64> = (0..places)
+        .map(|k| {
+            values.clear();
+            values.extend((1..=seasons).filter_map(|back| y.get(y.len() + k - back * m)));
+            median(&mut values)
+        })
+        .collect();
+    Some((0..horizon).map(|k| shape[k % m]).collect())
+}
+
+/// The middle of the last rows.
+pub(super) fn flat(y: &[f64], rows: usize, horizon: usize) -> Option<Vec<f64>> {
+    let mut values = y.get(y.len().checked_sub(rows.max(1))?..)?.to_vec();
+    Some(vec![median(&mut values); horizon])
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    let (at, is_odd) = (values.len() / 2, values.len() % 2 == 1);
+    let (below, middle, _) = values.select_nth_unstable_by(at, f64::total_cmp);
+    let middle = *middle;
+    if is_odd {
+        return middle;
+    }
+    let below = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    0.5 * (below + middle)
+}

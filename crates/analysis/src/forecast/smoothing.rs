@@ -133,7 +133,8 @@ impl TwoSeasons {
         if short < 2 || y.len() < 2 * short + 2 {
             return None;
         }
-        let begin = y.len().saturating_sub(Self::LEARNED) / seasons.cycle() * seasons.cycle();
+        let cycle = seasons.long.max(short);
+        let begin = y.len().saturating_sub(Self::LEARNED) / cycle * cycle;
         let y = &y[begin..];
         let profile = super::profile::Profile::learn(y, seasons);
         let start = Start {
@@ -176,8 +177,13 @@ impl TwoSeasons {
         Some(fitted)
     }
 
+    /// Forecasts from each of the rising cuts.
+    pub(super) fn forecast(&self, y: &[f64], cuts: &[usize], horizon: usize) -> Vec<Vec<f64>> {
+        self.run(y, cuts, horizon).1
+    }
+
     /// Mean squared error one row ahead, and the forecasts from each cut.
-    pub(super) fn run(&self, y: &[f64], cuts: &[usize], horizon: usize) -> (f64, Vec<Vec<f64>>) {
+    fn run(&self, y: &[f64], cuts: &[usize], horizon: usize) -> (f64, Vec<Vec<f64>>) {
         let [a, g, w, carried] = self.gains;
         let Start { mut level, mut short, mut long } = self.start.clone();
         let (mut i, mut j) = (0, 0);
