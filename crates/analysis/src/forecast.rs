@@ -67,12 +67,15 @@ pub fn forecast(values: &[f64], season: usize, horizon: usize) -> Option<Forecas
     let y = filled(values, season.max(1))?;
     let y = y.get(y.len().saturating_sub(HISTORY.max(21 * season.max(1)))..)?;
     let seasons = Seasons::new(season, y.len());
+    let lowest = y.iter().copied().fold(f64::INFINITY, f64::min);
+    let highest = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let trial = Trial::run(y, horizon, seasons);
     let width = trial.width.unwrap_or_else(|| Width::of_steps(y));
-    let lowest = y.iter().copied().fold(f64::INFINITY, f64::min);
     let bound = if lowest >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
     let step = |(k, value): (usize, &f64)| {
-        let (value, half) = (value.max(bound), width.at(k));
+        // Rounding: what never moved is exact, and nothing is known better than a millionth of the range.
+        let value = if lowest == highest { lowest } else { value.max(bound) };
+        let half = width.at(k).max(1e-6 * (highest - lowest));
         Step { value, low: (value - half).max(bound), high: value + half }
     };
     Some(Forecast { steps: trial.ahead.iter().enumerate().map(step).collect(), backtest: trial.backtest })

@@ -5,6 +5,10 @@
 //! (2000) with Hyndman and Billah (2003) for Theta, Taylor (2003) for two seasons with a correction of the last error.
 
 use super::Seasons;
+use super::profile::Profile;
+
+/// Rows that parameters are learned from at most, whole cycles apart.
+const LEARNED: usize = 2_000;
 
 /// Parameters of the smoothers of a series without season.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +22,7 @@ pub(super) struct Level {
 impl Level {
     /// The parameters with the smallest squared error one row ahead.
     pub(super) fn fit(y: &[f64]) -> Self {
+        let y = &y[y.len().saturating_sub(LEARNED)..];
         let simple = best((1..20).map(|i| f64::from(i) * 0.05), |a| simple_error(y, *a)).unwrap_or(0.5);
         let grid = (1..10).step_by(2).flat_map(|a| {
             (0..4).flat_map(move |b| {
@@ -124,9 +129,6 @@ struct Start {
 }
 
 impl TwoSeasons {
-    /// Most rows that the parameters are learned from.
-    const LEARNED: usize = 2_000;
-
     /// Learns starting states and gains; `None` without two whole seasons.
     pub(super) fn fit(y: &[f64], seasons: Seasons) -> Option<Self> {
         let short = seasons.short;
@@ -134,9 +136,9 @@ impl TwoSeasons {
             return None;
         }
         let cycle = seasons.long.max(short);
-        let begin = y.len().saturating_sub(Self::LEARNED) / cycle * cycle;
+        let begin = y.len().saturating_sub(LEARNED) / cycle * cycle;
         let y = &y[begin..];
-        let profile = super::profile::Profile::learn(y, seasons);
+        let profile = Profile::learn(y, seasons);
         let start = Start {
             level: y[..short].iter().sum::<f64>() / short as f64,
             short: profile.short.clone(),
@@ -146,7 +148,7 @@ impl TwoSeasons {
         let bounds = [(0.001, 0.99), (0.0005, 0.9), (0.0005, 0.9), (0.0, 0.98)];
         let mut error = fitted.run(y, &[], 0).0;
         // Pattern search: each gain up and down by a factor that shrinks.
-        for factor in [3.0, 2.0, 1.5, 1.2_f64] {
+        for factor in [3.0, 1.6_f64] {
             for _ in 0..2 {
                 let before = error;
                 for at in 0..4 {
