@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use echobase_types::Timestamp;
 
-use deviation::{Deviation, Scales};
+use deviation::{Deviation, Scales, Way};
 
 /// One metric of one node: values in normal times and during the incident, each in order of time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -75,8 +75,10 @@ pub struct Incident {
 /// Whether the first cause stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The first is clearly ahead of the field.
+    /// The first is clearly ahead.
     Determined,
+    /// The second is within a tenth of the first: it is one of the first few.
+    Close,
     /// The first is within a tenth of the fifth, or nothing is unusual: the order is only a place to start.
     NotDetermined,
 }
@@ -103,8 +105,8 @@ pub struct Cause {
     pub surprise: f64,
     /// How well it moves with the symptom, 0..=1; 1 without symptom.
     pub alignment: f64,
-    /// How much of the symptom it can account for, 0..=1; 1 where that cannot be told.
-    pub share: f64,
+    /// How much of the symptom it can account for, 0..=1, where its calls and its kind tell.
+    pub share: Option<f64>,
     /// When it left its normal.
     pub onset: Option<Timestamp>,
     /// From the symptom to this node along calls, both included; empty if there is no such way.
@@ -145,13 +147,21 @@ const RECENT: Duration = Duration::from_secs(7_200);
 /// ```
 pub fn causes(incident: &Incident) -> Ranking {
     let scales = Scales::learn(&incident.measured);
+    let kind = incident.symptom.as_ref().and_then(|symptom| symptom.metric.as_deref());
     let mut deviations: Vec<Deviation> =
         incident.measured.iter().map(|measured| Deviation::of(measured, &scales)).collect();
-    let kind = incident.symptom.as_ref().and_then(|symptom| symptom.metric.as_deref());
+    if let Some((symptom, way)) = incident.symptom.as_ref().zip(kind.and_then(bad_way)) {
+        let own = incident.measured.iter().zip(&mut deviations).filter(|(m, _)| m.node == symptom.node);
+        own.filter(|(measured, _)| is_kind(&measured.metric, kind)).for_each(|(_, own)| own.keep(way));
+    }
     let shown = symptom(incident, &deviations).map(|at| (at, deviations[at].clone()));
     if let Some((_, symptom)) = &shown {
+        let way = symptom.way();
         for (deviation, measured) in deviations.iter_mut().zip(&incident.measured) {
             deviation.quieten(measured, symptom);
+            if kind.is_some() && is_kind(&measured.metric, kind) {
+                deviation.keep(way);
+            }
         }
     }
     let volumes = volumes(incident);
@@ -181,7 +191,7 @@ pub fn causes(incident: &Incident) -> Ranking {
     for (at, (measured, deviation)) in incident.measured.iter().zip(&deviations).enumerate() {
         let is_kind = is_kind(&measured.metric, kind);
         let whole = whole.get(measured.metric.as_str()).copied().filter(|whole| is_kind && *whole > 0.0);
-        let share = whole.map_or(1.0, |whole| (impact(at) / whole).min(1.0));
+        let share = whole.map(|whole| (impact(at) / whole).min(1.0));
         let alignment = shown.as_ref().map_or(1.0, |(_, symptom)| deviation.alignment(symptom));
         let factor = match (is_kind, has_kind.contains(measured.node.as_str())) {
             (true, _) => 1.0,
@@ -189,7 +199,7 @@ pub fn causes(incident: &Incident) -> Ranking {
             (false, true) => OTHER_KIND.1,
         };
         let surprise = deviation.surprise();
-        let score = surprise.ln_1p() * alignment * share * factor * deviation.earliness(first);
+        let score = surprise.ln_1p() * alignment * share.unwrap_or(1.0) * factor * deviation.earliness(first);
         let (usual, worst) = deviation.extremes(measured);
         let cause = Cause {
             node: measured.node.clone(),
@@ -222,6 +232,15 @@ pub fn causes(incident: &Incident) -> Ranking {
 /// Whether a metric is of the symptom's kind; without a symptom all are.
 fn is_kind(metric: &str, kind: Option<&str>) -> bool {
     kind.is_none_or(|kind| metric.starts_with(kind))
+}
+
+/// The way in which a kind of metric is bad, where its name tells.
+fn bad_way(kind: &str) -> Option<Way> {
+    const UP: [&str; 8] = ["latency", "duration", "response_time", "error", "fail", "queue", "saturation", "lag"];
+    const DOWN: [&str; 4] = ["availability", "success", "uptime", "goodput"];
+    let kind = kind.to_ascii_lowercase();
+    let begins = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));
+    if begins(&UP) { Some(Way::Up) } else { begins(&DOWN).then_some(Way::Down) }
 }
 
 /// The series that shows the symptom most.
@@ -266,8 +285,16 @@ fn changed(causes: &mut [Cause], incident: &Incident) {
 }
 
 fn verdict(causes: &[Cause]) -> Verdict {
-    let score = |at: usize| causes.get(at).map(|cause| cause.score);
-    let first = score(0).unwrap_or(0.0);
-    let field = score(4).or_else(|| score(causes.len().checked_sub(1).filter(|last| *last > 0)?)).unwrap_or(0.0);
-    if first > 0.0 && field < 0.9 * first { Verdict::Determined } else { Verdict::NotDetermined }
+    let score = |at: usize| causes.get(at).map_or(0.0, |cause| cause.score);
+    let (first, limit) = (score(0), 0.9 * score(0));
+    let fifth = score(4.min(causes.len().saturating_sub(1)));
+    let is_alone = causes.len() == 1;
+    match () {
+        () if first <= 0.0 || fifth >= limit && !is_alone => Verdict::NotDetermined,
+        () if score(1) >= limit => Verdict::Close,
+        () => Verdict::Determined,
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,13 @@ impl<'a> Scales<'a> {
     }
 }
 
+/// Above or below what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Up,
+    Down,
+}
+
 /// Rows of the incident with their distance from what was expected.
 #[derive(Clone, Debug)]
 pub(super) struct Deviation {
@@ -100,6 +107,22 @@ impl Deviation {
             let local = value - level;
             let agrees = local.signum() == off.signum();
             *off = if agrees { off.signum() * off.abs().min(local.abs()) } else { 0.0 };
+        }
+    }
+
+    /// The way of the largest distance.
+    pub(super) fn way(&self) -> Way {
+        let furthest = self.off.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
+        if furthest.is_some_and(|off| off < 0.0) { Way::Down } else { Way::Up }
+    }
+
+    /// Forgets the rows that went the other way: what got better is no cause of what got worse.
+    pub(super) fn keep(&mut self, way: Way) {
+        for off in &mut self.off {
+            *off = match way {
+                Way::Up => off.max(0.0),
+                Way::Down => off.min(0.0),
+            };
         }
     }
 

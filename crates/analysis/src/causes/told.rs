@@ -10,8 +10,12 @@ impl Ranking {
     /// The first three causes, one sentence each; a sentence before them where none stands out.
     pub fn words(&self) -> Vec<String> {
         let mut out = Vec::with_capacity(TOLD + 1);
-        if self.verdict == Verdict::NotDetermined {
-            out.push("Not determined: no cause stands out from the others.".to_owned());
+        match self.verdict {
+            Verdict::Determined => {}
+            Verdict::Close => out.push("The first causes are about as likely as each other.".to_owned()),
+            Verdict::NotDetermined => {
+                out.push("Not determined: no cause stands out from the others.".to_owned());
+            }
         }
         let told = self.causes.iter().filter(|cause| cause.score > 0.0).take(TOLD);
         out.extend(told.map(Cause::words));
@@ -30,12 +34,14 @@ impl Cause {
             self.node, self.metric
         );
         if let [first, .., _] = self.path.as_slice() {
-            if self.share < 1.0 {
-                text.push_str(&format!(", which explains {} % of what {first} shows", percent(self.share)));
-            } else {
-                text.push_str(&format!(", enough to explain what {first} shows"));
+            match self.share {
+                Some(share) if share < 0.995 => {
+                    text.push_str(&format!(", which explains {} % of what {first} shows", percent(share)));
+                }
+                Some(_) => text.push_str(&format!(", enough to explain what {first} shows")),
+                None => {}
             }
-            text.push_str(&format!(" (called by way of {})", self.path.join(" → ")));
+            text.push_str(&format!(" ({})", self.path.join(" → ")));
         }
         if let Some(change) = &self.change {
             text.push_str(&format!("; changed before: {}", change.what));
