@@ -8,9 +8,11 @@
 //! whatever the signals are, every figure is finite and within its range.
 
 pub mod calibration;
+pub mod causes;
 pub mod columns;
 pub mod config;
 pub mod engine;
+pub mod forecast;
 pub mod risk;
 pub mod stability;
 pub mod vital;

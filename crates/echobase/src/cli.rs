@@ -68,6 +68,10 @@ pub(crate) enum Command {
     Alerts(Alerts),
     /// The tamper-evident ledger.
     Ledger(LedgerArgs),
+    /// Forecast every series of a CSV file, with 95 % intervals. Example: echobase forecast in.csv out.csv --horizon 24
+    Forecast(Forecast),
+    /// Order the likely causes of an incident, from metrics before and during it and who calls whom.
+    Causes(Causes),
     /// API keys.
     Key(KeyArgs),
     /// Run a small plant with real faults and watch the loop find, mend and prove them.
@@ -398,6 +402,35 @@ pub(crate) enum LedgerCommand {
         /// Its sequence number.
         seq: u64,
     },
+}
+
+/// Arguments of `forecast`.
+#[derive(Debug, Args)]
+pub(crate) struct Forecast {
+    /// CSV with `id,t,y` in its header; `-` for standard input. An empty `y` is a missing value.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Where `id,t,yhat,lo95,hi95` goes; `-` for standard output.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub out: PathBuf,
+    /// Rows to forecast.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub horizon: u32,
+    /// Rows per season, such as 24 for hours of a day; 1 for none. Default: found in each series.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub season: Option<u32>,
+}
+
+/// Arguments of `causes`.
+#[derive(Debug, Args)]
+pub(crate) struct Causes {
+    /// Folder with `normal.csv` and `incident.csv` (`ts,node,metric,value`), and if known `target.json` (`node` and
+    /// `metric` of the symptom) and `edges.csv` (`caller,callee`).
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub folder: PathBuf,
+    /// Where `rank,node,metric` goes; `-` for standard output.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub out: PathBuf,
 }
 
 /// Arguments of `key`.

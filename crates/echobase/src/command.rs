@@ -1,7 +1,10 @@
 //! The commands, one module each.
 
+mod causes;
 mod config;
 mod demo;
+mod files;
+mod forecast;
 mod import;
 mod intervention;
 mod key;
@@ -36,6 +39,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Unfreeze(args) => wait(intervention::unfreeze(args)),
         Command::Alerts(args) => wait(intervention::alerts(args)),
         Command::Ledger(args) => ledger::run(args),
+        Command::Forecast(args) => forecast::run(args),
+        Command::Causes(args) => causes::run(args),
         Command::Key(args) => wait(key::run(args)),
         Command::Demo(args) => demo::run(args),
         Command::Config(args) => config::run(args),

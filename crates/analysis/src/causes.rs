@@ -1,0 +1,300 @@
+//! Root cause: which node most likely began an incident, and by which of its metrics it shows.
+//!
+//! `score = surprise × alignment × share × earliness`, less what a callee explains better:
+//!
+//! - *surprise*: how far the metric's own values lie outside their normal, the same time of earlier days where that
+//!   tells more ([`deviation`]); the logarithm, so that one wild metric does not outweigh all others;
+//! - *alignment*: whether it moves in the rows where the symptom moves, and only there;
+//! - *share*: how much of the symptom it can account for: what it costs per call times its calls, against the same of
+//!   the symptom;
+//! - *earliness*: a little less for metrics that moved later;
+//! - *walk*: from the symptom along calls; a caller whose callee is as much in the incident only carries it, and what
+//!   the symptom does not call, directly or not, counts little ([`walk`]);
+//! - a *change* (deploy, configuration, model, prompt) shortly before counts for its node.
+//!
+//! Sources: Liu et al. 2021 (MicroHECL) and Kim et al. 2013 (MonitorRank) for the walk along calls, Hardt et al. 2023
+//! (PetShop) for what simple rankers miss: offsets that were there before, and callers that only carry.
+
+mod deviation;
+mod told;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use echobase_types::Timestamp;
+
+use deviation::{Deviation, Scales, Way};
+
+/// One metric of one node: values in normal times and during the incident, each in order of time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Measured {
+    /// The node: a resource, or the metric itself where only one resource is looked at.
+    pub node: String,
+    /// The metric.
+    pub metric: String,
+    /// Normal times.
+    pub normal: Vec<(Timestamp, f64)>,
+    /// The incident, with a little of what was before or after it if possible.
+    pub incident: Vec<(Timestamp, f64)>,
+}
+
+/// Where the trouble was noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symptom {
+    /// The node.
+    pub node: String,
+    /// Its metric, or how the metric's name begins (`latency` stands for `latency_p99` as well).
+    pub metric: Option<String>,
+}
+
+/// Something that people or automation did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The node it was done to.
+    pub node: String,
+    /// When.
+    pub time: Timestamp,
+    /// What, in words: `deploy 1.4.2`.
+    pub what: String,
+}
+
+/// All that is known of an incident.
+#[derive(Clone, Debug, Default)]
+pub struct Incident {
+    /// The metrics.
+    pub measured: Vec<Measured>,
+    /// Who calls whom: caller, callee. May be empty.
+    pub calls: Vec<(String, String)>,
+    /// The symptom, if one is known.
+    pub symptom: Option<Symptom>,
+    /// Changes shortly before or during the incident.
+    pub changes: Vec<Change>,
+}
+
+/// Whether the first cause stands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The first is clearly ahead.
+    Determined,
+    /// The second is within a tenth of the first: it is one of the first few.
+    Close,
+    /// The first is within a tenth of the fifth, or nothing is unusual: the order is only a place to start.
+    NotDetermined,
+}
+
+/// The order of likely causes, best first; every node with metrics is in it.
+#[derive(Clone, Debug)]
+pub struct Ranking {
+    /// Whether to believe the first.
+    pub verdict: Verdict,
+    /// The nodes.
+    pub causes: Vec<Cause>,
+}
+
+/// One node as a cause, with its reasons.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// The node.
+    pub node: String,
+    /// The metric that speaks for it most.
+    pub metric: String,
+    /// What it is ordered by; only comparable within one ranking.
+    pub score: f64,
+    /// How far outside normal the metric was, in units of its usual spread.
+    pub surprise: f64,
+    /// How well it moves with the symptom, 0..=1; 1 without symptom.
+    pub alignment: f64,
+    /// How much of the symptom it can account for, 0..=1, where its calls and its kind tell.
+    pub share: Option<f64>,
+    /// When it left its normal.
+    pub onset: Option<Timestamp>,
+    /// From the symptom to this node along calls, both included; empty if there is no such way.
+    pub path: Vec<String>,
+    /// The change that speaks for it.
+    pub change: Option<Change>,
+    /// The value in normal times, on average.
+    pub usual: f64,
+    /// The value furthest from normal.
+    pub worst: f64,
+}
+
+/// How much a metric of another kind than the symptom's counts: for nodes that do not have that kind, and for those
+/// that have it (they could show the symptom, and do not).
+const OTHER_KIND: (f64, f64) = (0.3, 0.1);
+
+/// How much a node counts that the symptom does not call.
+const OUTSIDE: f64 = 0.3;
+
+/// Changes older than this before the incident do not count.
+const RECENT: Duration = Duration::from_secs(7_200);
+
+/// Orders the nodes by how likely each began the incident.
+///
+/// ```
+/// use echobase_analysis::causes::{Incident, Measured, causes};
+/// use echobase_types::Timestamp;
+///
+/// let series = |node: &str, bad: f64| Measured {
+///     node: node.into(),
+///     metric: "latency".into(),
+///     normal: (0..60).map(|i| (Timestamp::from_secs(i * 60), 1.0 + 0.01 * (i % 7) as f64)).collect(),
+///     incident: (60..65).map(|i| (Timestamp::from_secs(i * 60), if i > 61 { bad } else { 1.0 })).collect(),
+/// };
+/// let measured = vec![series("shop", 1.0), series("orders", 5.0)];
+/// let ranking = causes(&Incident { measured, ..Incident::default() });
+/// assert_eq!(ranking.causes[0].node, "orders");
+/// ```
+pub fn causes(incident: &Incident) -> Ranking {
+    let scales = Scales::learn(&incident.measured);
+    let kind = incident.symptom.as_ref().and_then(|symptom| symptom.metric.as_deref());
+    let mut deviations: Vec<Deviation> =
+        incident.measured.iter().map(|measured| Deviation::of(measured, &scales)).collect();
+    if let Some((symptom, way)) = incident.symptom.as_ref().zip(kind.and_then(bad_way)) {
+        let own = incident.measured.iter().zip(&mut deviations).filter(|(m, _)| m.node == symptom.node);
+        own.filter(|(measured, _)| is_kind(&measured.metric, kind)).for_each(|(_, own)| own.keep(way));
+    }
+    let shown = symptom(incident, &deviations).map(|at| (at, deviations[at].clone()));
+    if let Some((_, symptom)) = &shown {
+        let way = symptom.way();
+        for (deviation, measured) in deviations.iter_mut().zip(&incident.measured) {
+            deviation.quieten(measured, symptom);
+            if kind.is_some() && is_kind(&measured.metric, kind) {
+                deviation.keep(way);
+            }
+        }
+    }
+    let volumes = volumes(incident);
+    let impact = |at: usize| -> f64 {
+        let (Some((_, symptom)), Some(measured)) = (&shown, incident.measured.get(at)) else { return 0.0 };
+        let volume = volumes.get(measured.node.as_str());
+        let row = |(time, off): (Timestamp, f64)| {
+            let calls = volume.and_then(|calls| calls.get(&time)).copied().unwrap_or(0.0);
+            symptom.strength(time) * off.abs() * calls.max(0.0)
+        };
+        deviations[at].rows().map(row).sum()
+    };
+    // What the symptom's node itself shows, by metric.
+    let whole: BTreeMap<&str, f64> = match &incident.symptom {
+        Some(symptom) => (incident.measured.iter().enumerate())
+            .filter(|(_, measured)| measured.node == symptom.node && is_kind(&measured.metric, kind))
+            .map(|(at, measured)| (measured.metric.as_str(), impact(at)))
+            .collect(),
+        None => BTreeMap::new(),
+    };
+    let has_kind: std::collections::BTreeSet<&str> = (incident.measured.iter().zip(&deviations))
+        .filter(|(measured, deviation)| is_kind(&measured.metric, kind) && deviation.is_known())
+        .map(|(measured, _)| measured.node.as_str())
+        .collect();
+    let first = deviations.iter().filter_map(Deviation::onset).min();
+    let mut best: BTreeMap<&str, Cause> = BTreeMap::new();
+    for (at, (measured, deviation)) in incident.measured.iter().zip(&deviations).enumerate() {
+        let is_kind = is_kind(&measured.metric, kind);
+        let whole = whole.get(measured.metric.as_str()).copied().filter(|whole| is_kind && *whole > 0.0);
+        let share = whole.map(|whole| (impact(at) / whole).min(1.0));
+        let alignment = shown.as_ref().map_or(1.0, |(_, symptom)| deviation.alignment(symptom));
+        let factor = match (is_kind, has_kind.contains(measured.node.as_str())) {
+            (true, _) => 1.0,
+            (false, false) => OTHER_KIND.0,
+            (false, true) => OTHER_KIND.1,
+        };
+        let surprise = deviation.surprise();
+        let score = surprise.ln_1p() * alignment * share.unwrap_or(1.0) * factor * deviation.earliness(first);
+        let (usual, worst) = deviation.extremes(measured);
+        let cause = Cause {
+            node: measured.node.clone(),
+            metric: measured.metric.clone(),
+            score,
+            surprise,
+            alignment,
+            share,
+            onset: deviation.onset(),
+            path: Vec::new(),
+            change: None,
+            usual,
+            worst,
+        };
+        match best.get(measured.node.as_str()) {
+            Some(known) if known.score >= score => {}
+            _ => {
+                best.insert(&measured.node, cause);
+            }
+        }
+    }
+    let mut causes: Vec<Cause> = best.into_values().collect();
+    walk::along(&mut causes, incident, OUTSIDE);
+    changed(&mut causes, incident);
+    // Nodes are in order of name, and the sort is stable: same incident, same order.
+    causes.sort_by(|a, b| b.score.total_cmp(&a.score));
+    Ranking { verdict: verdict(&causes), causes }
+}
+
+/// Whether a metric is of the symptom's kind; without a symptom all are.
+fn is_kind(metric: &str, kind: Option<&str>) -> bool {
+    kind.is_none_or(|kind| metric.starts_with(kind))
+}
+
+/// The way in which a kind of metric is bad, where its name tells.
+fn bad_way(kind: &str) -> Option<Way> {
+    const UP: [&str; 8] = ["latency", "duration", "response_time", "error", "fail", "queue", "saturation", "lag"];
+    const DOWN: [&str; 4] = ["availability", "success", "uptime", "goodput"];
+    let kind = kind.to_ascii_lowercase();
+    let begins = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));
+    if begins(&UP) { Some(Way::Up) } else { begins(&DOWN).then_some(Way::Down) }
+}
+
+/// The series that shows the symptom most.
+fn symptom(incident: &Incident, deviations: &[Deviation]) -> Option<usize> {
+    let symptom = incident.symptom.as_ref()?;
+    (incident.measured.iter().zip(deviations).enumerate())
+        .filter(|(_, (measured, _))| measured.node == symptom.node)
+        .filter(|(_, (measured, _))| is_kind(&measured.metric, symptom.metric.as_deref()))
+        .filter(|(_, (_, deviation))| deviation.peak() > 0.0)
+        .max_by(|(_, (_, a)), (_, (_, b))| a.peak().total_cmp(&b.peak()))
+        .map(|(at, _)| at)
+}
+
+/// Calls per row of each node, from the metric that counts them.
+fn volumes(incident: &Incident) -> BTreeMap<&str, BTreeMap<Timestamp, f64>> {
+    const COUNTS: [&str; 5] = ["request", "call", "throughput", "rps", "qps"];
+    let mut out: BTreeMap<&str, BTreeMap<Timestamp, f64>> = BTreeMap::new();
+    for measured in &incident.measured {
+        let name = measured.metric.to_ascii_lowercase();
+        if COUNTS.iter().any(|word| name.starts_with(word)) {
+            out.entry(&measured.node).or_insert_with(|| measured.incident.iter().copied().collect());
+        }
+    }
+    out
+}
+
+/// A change of a node just before the incident doubles what speaks for it, and lifts it above silence.
+fn changed(causes: &mut [Cause], incident: &Incident) {
+    let times = incident.measured.iter().flat_map(|measured| measured.incident.iter().map(|(time, _)| *time));
+    let (Some(begin), Some(end)) = (times.clone().min(), times.max()) else { return };
+    let top = causes.iter().map(|cause| cause.score).fold(0.0, f64::max);
+    for change in &incident.changes {
+        if change.time > end || begin.since(change.time) > RECENT {
+            continue;
+        }
+        let fresh = 1.0 - begin.since(change.time).as_secs_f64() / RECENT.as_secs_f64();
+        for cause in causes.iter_mut().filter(|cause| cause.node == change.node && cause.change.is_none()) {
+            cause.score = cause.score * (1.0 + fresh) + 0.2 * fresh * top;
+            cause.change = Some(change.clone());
+        }
+    }
+}
+
+fn verdict(causes: &[Cause]) -> Verdict {
+    let score = |at: usize| causes.get(at).map_or(0.0, |cause| cause.score);
+    let (first, limit) = (score(0), 0.9 * score(0));
+    let fifth = score(4.min(causes.len().saturating_sub(1)));
+    let is_alone = causes.len() == 1;
+    match () {
+        () if first <= 0.0 || fifth >= limit && !is_alone => Verdict::NotDetermined,
+        () if score(1) >= limit => Verdict::Close,
+        () => Verdict::Determined,
+    }
+}
+
+#[cfg(test)]
+mod tests;
