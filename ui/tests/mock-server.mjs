@@ -90,6 +90,16 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
       if (m[2] === 'assessments') return world.history(r, from, to, max);
       if (m[2] === 'series') return r.series;
       if (m[2] === 'points') return world.points(r, q.get('metric'), from, to, max);
+      if (m[2] === 'forecast') {
+        return world.points(r, q.get('metric'), from, to, 120).map(({ series, times_ms, mean }) => {
+          const step_ms = times_ms[1] - times_ms[0];
+          const ahead = Array.from({ length: 30 }, (_, i) => mean[mean.length - 30 + i]);
+          return {
+            series, step_ms, season_s: null, times_ms: ahead.map((_, i) => times_ms.at(-1) + (i + 1) * step_ms), mean: ahead, low: ahead.map((v) => v * 0.9), high: ahead.map((v) => v * 1.1),
+            backtest: { error: Math.abs(mean[0]) * 0.04, naive_error: Math.abs(mean[0]) * 0.07, coverage: 0.95, methods: [{ name: 'damped trend', weight: 0.6, error: 0.04 }, { name: 'similar stretches', weight: 0.4, error: 0.05 }], runs: [{ times_ms: times_ms.slice(-30), mean: ahead.map((v) => v * 1.02), actual: ahead }] },
+          };
+        });
+      }
     }
     if (at === 'GET /anomalies') return page(world.resources.flatMap((r) => r.anomalies).filter((a) => !q.get('resource_id') || a.resource_id === q.get('resource_id')), q);
     if (at === 'GET /dependencies') return world.dependencies.filter((d) => !q.get('resource_id') || [d.from, d.to].includes(q.get('resource_id')));

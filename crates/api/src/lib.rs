@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod assessment;
+pub mod forecast;
 pub mod freeze;
 pub mod incident;
 pub mod ingest;

@@ -15,6 +15,7 @@ mod convert;
 pub mod environment;
 mod extract;
 mod files;
+mod forecast;
 mod guard;
 mod history;
 pub mod import;

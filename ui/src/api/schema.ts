@@ -760,6 +760,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/resources/{id}/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What comes next in a metric or a series, with its back-test */
+        get: operations["read_forecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/resources/{id}/points": {
         parameters: {
             query?: never;
@@ -1381,6 +1398,52 @@ export interface components {
              * @description First entry concerned, where known.
              */
             seq?: number | null;
+        };
+        /** @description How a forecast did on the end of the history. */
+        ForecastBacktest: {
+            /**
+             * Format: double
+             * @description Share of what came that was inside the interval; absent where the history holds fewer than two runs.
+             */
+            coverage?: number | null;
+            /**
+             * Format: double
+             * @description Mean absolute error of the combination.
+             */
+            error: number;
+            /** @description The methods of the combination, heaviest first. */
+            methods: components["schemas"]["ForecastMethod"][];
+            /**
+             * Format: double
+             * @description Mean absolute error of "the last season once more", or of "the last value" where there is no season.
+             */
+            naive_error: number;
+            /** @description The runs, oldest first. */
+            runs: components["schemas"]["ForecastRun"][];
+        };
+        /** @description What one method contributes. */
+        ForecastMethod: {
+            /**
+             * Format: double
+             * @description Its mean absolute error in the back-test.
+             */
+            error: number;
+            /** @description The method, in words. */
+            name: string;
+            /**
+             * Format: double
+             * @description Its share in the combination; all sum to 1.
+             */
+            weight: number;
+        };
+        /** @description One earlier end of the history, and what was forecast from it. */
+        ForecastRun: {
+            /** @description What came. */
+            actual: number[];
+            /** @description What was forecast. */
+            mean: number[];
+            /** @description Start of each step, milliseconds since the epoch. */
+            times_ms: number[];
         };
         /** @description A freeze in force: nothing is executed in its scope, rollbacks excepted. */
         Freeze: {
@@ -2191,6 +2254,31 @@ export interface components {
             metric: string;
             /** @description The UCUM unit, or empty. */
             unit: string;
+        };
+        /** @description What comes next in one series. */
+        SeriesForecast: {
+            /** @description How the same combination did on the end of the history. */
+            backtest: components["schemas"]["ForecastBacktest"];
+            /** @description Upper end of the 95 % interval. */
+            high: number[];
+            /** @description Lower end of the 95 % interval. */
+            low: number[];
+            /** @description The forecast (for counters: rate per second). */
+            mean: number[];
+            /**
+             * Format: double
+             * @description The season that was found, in seconds; absent: none.
+             */
+            season_s?: number | null;
+            /** @description The series. */
+            series: components["schemas"]["Series"];
+            /**
+             * Format: int64
+             * @description Width of a step, milliseconds.
+             */
+            step_ms: number;
+            /** @description Start of each step ahead, milliseconds since the epoch. */
+            times_ms: number[];
         };
         /** @description The points of one series, folded into steps. */
         SeriesPoints: {
@@ -4086,6 +4174,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AssessmentHistory"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_forecast: {
+        parameters: {
+            query?: {
+                from?: components["schemas"]["Time"] | null;
+                horizon_s?: number | null;
+                metric?: string | null;
+                series?: string | null;
+                to?: components["schemas"]["Time"] | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesForecast"][];
                 };
             };
             /** @description A problem document */

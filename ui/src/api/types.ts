@@ -35,6 +35,7 @@ export type Resource = S['Resource'];
 export type Risk = S['Risk'];
 export type Series = S['Series'];
 export type SeriesPoints = S['SeriesPoints'];
+export type SeriesForecast = S['SeriesForecast'];
 export type Session = S['Session'];
 export type Tenant = S['Tenant'];
 export type TenantCreated = S['TenantCreated'];

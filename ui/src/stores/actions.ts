@@ -11,6 +11,7 @@ export const ACTION = {
   writePlaybooks: 'WritePlaybooks',
   backtest: 'Backtest',
   query: 'Query',
+  readSignals: 'ReadSignals',
   readLedger: 'ReadLedger',
   verifyLedger: 'VerifyLedger',
   exportLedger: 'ExportLedger',

@@ -14,6 +14,7 @@
 #![allow(clippy::zombie_processes, reason = "`World` waits for its server when it is dropped")]
 
 mod durability;
+mod forecast;
 mod incident;
 mod ingest;
 mod interventions;

@@ -64,6 +64,7 @@ const PERMITTED: &[(&str, &str)] = &[
     ("get /api/v1/resources", "xxxxxx"),
     ("get /api/v1/resources/{id}", "xxxxxx"),
     ("get /api/v1/resources/{id}/assessments", "xxxxxx"),
+    ("get /api/v1/resources/{id}/forecast", "xxxxx-"),
     ("get /api/v1/resources/{id}/points", "xxxxx-"),
     ("get /api/v1/resources/{id}/series", "xxxxx-"),
     ("get /api/v1/tenants", "x---x-"),

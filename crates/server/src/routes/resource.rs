@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use echobase_api::Page;
 use echobase_api::assessment::{Anomaly, AnomalyQuery, AssessmentHistory};
+use echobase_api::forecast::{ForecastQuery, SeriesForecast};
 use echobase_api::resource::{
     Dependency, DependencyQuery, PointsQuery, RangeQuery, Resource, ResourceQuery, Series, SeriesPoints,
 };
@@ -45,6 +46,10 @@ pub(super) fn routes() -> Vec<Route> {
             .says("resources", "Points of a resource's series, folded into steps")
             .query::<PointsQuery>()
             .answers::<Vec<SeriesPoints>>(),
+        get("/api/v1/resources/{id}/forecast", "read_forecast", signals, forecast)
+            .says("resources", "What comes next in a metric or a series, with its back-test")
+            .query::<ForecastQuery>()
+            .answers::<Vec<SeriesForecast>>(),
         get("/api/v1/anomalies", "list_anomalies", resources, anomalies)
             .says("resources", "Anomalies, newest first")
             .query::<AnomalyQuery>()
@@ -114,6 +119,17 @@ async fn points(
     let (from, to) = super::range(query.from, query.to, app.now(), 3_600)?;
     let steps = super::steps(query.max_points)?;
     Ok(Json(history::points(&app, caller.tenant(), &id, &query, from, to, steps).await?))
+}
+
+async fn forecast(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    Params(query): Params<ForecastQuery>,
+) -> Answer<Json<Vec<SeriesForecast>>> {
+    let id = known(&app, &caller, &id).await?;
+    let range = super::range(query.from, query.to, app.now(), 6 * 3_600)?;
+    Ok(Json(crate::forecast::ahead(&app, caller.tenant(), &id, &query, range).await?))
 }
 
 async fn anomalies(
