@@ -98,3 +98,6 @@ fn filled(values: &[f64], season: usize) -> Option<Vec<f64>> {
     }
     Some(y)
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,11 +37,11 @@ impl Level {
         Self { simple, level, trend, damping }
     }
 
-    /// Forecasts from the end of `y`: simple smoothing, damped trend, Theta.
-    pub(super) fn forecast(&self, y: &[f64], horizon: usize) -> [Vec<f64>; 3] {
+    /// Forecasts from the end of `y`: simple smoothing, damped trend, Theta, drift.
+    pub(super) fn forecast(&self, y: &[f64], horizon: usize) -> [Vec<f64>; 4] {
         let level = simple(y, self.simple);
         let (last, slope, _) = damped(y, self.level, self.trend, self.damping);
-        let drift = 0.5 * line_slope(y);
+        let half = 0.5 * line_slope(y);
         let mut grown = 0.0;
         let mut weight = 1.0;
         let damped = (0..horizon)
@@ -52,8 +52,11 @@ impl Level {
             })
             .collect();
         let offset = (1.0 - (1.0 - self.simple).powi(y.len().min(1_000_000) as i32)) / self.simple;
-        let theta = (0..horizon).map(|k| level + drift * (k as f64 + offset)).collect();
-        [vec![level; horizon], damped, theta]
+        let theta = (0..horizon).map(|k| level + half * (k as f64 + offset)).collect();
+        // The smoothed level lags behind a straight line by the drift over its gain.
+        let step = 2.0 * half;
+        let drift = (1..=horizon).map(|k| level + step * (k as f64 + 1.0 / self.simple - 1.0)).collect();
+        [vec![level; horizon], damped, theta, drift]
     }
 }
 
