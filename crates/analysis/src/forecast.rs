@@ -14,6 +14,7 @@ mod profile;
 mod recall;
 mod season;
 mod smoothing;
+mod two_seasons;
 
 pub use backtest::{Backtest, MethodScore, Run};
 pub use member::{Method, Space};

@@ -4,7 +4,8 @@ use super::Seasons;
 use super::autoregression::Autoregression;
 use super::profile::Profile;
 use super::recall;
-use super::smoothing::{Level, TwoSeasons};
+use super::smoothing::Level;
+use super::two_seasons::TwoSeasons;
 
 /// One way to forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
