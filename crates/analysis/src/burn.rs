@@ -228,7 +228,11 @@ impl Burn {
 
     /// The most urgent alert that is open, if one is.
     pub fn alert(&self, now: Timestamp) -> Option<Urgency> {
-        self.readings(now).iter().filter(|reading| reading.is_firing).map(|reading| reading.rule.urgency).max()
+        self.readings(now)
+            .iter()
+            .filter(|reading| reading.is_firing)
+            .map(|reading| reading.rule.urgency)
+            .max()
     }
 
     /// What is left of the budget, for the traffic that the window has had so far.

@@ -236,7 +236,8 @@ fn is_kind(metric: &str, kind: Option<&str>) -> bool {
 
 /// The way in which a kind of metric is bad, where its name tells.
 fn bad_way(kind: &str) -> Option<Way> {
-    const UP: [&str; 8] = ["latency", "duration", "response_time", "error", "fail", "queue", "saturation", "lag"];
+    const UP: [&str; 8] =
+        ["latency", "duration", "response_time", "error", "fail", "queue", "saturation", "lag"];
     const DOWN: [&str; 4] = ["availability", "success", "uptime", "goodput"];
     let kind = kind.to_ascii_lowercase();
     let begins = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));

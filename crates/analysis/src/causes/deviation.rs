@@ -68,7 +68,8 @@ impl Deviation {
         let plain = mean(normal.iter().map(|(_, value)| (sane(*value) - usual).powi(2))).sqrt();
         let floor = 0.01 * usual.abs() + 0.02 * scales.0.get(measured.metric.as_str()).unwrap_or(&0.0) + 1e-9;
         // The spread of a difference of two days is √2 times that of one; the median of few days adds its own.
-        let daily = differences(normal).map(|spread| spread / 2.0_f64.sqrt() * 1.2).filter(|daily| *daily < plain);
+        let daily =
+            differences(normal).map(|spread| spread / 2.0_f64.sqrt() * 1.2).filter(|daily| *daily < plain);
         let expected = |time: Timestamp| daily.and_then(|_| same_time(normal, time)).unwrap_or(usual);
         let off = measured.incident.iter().map(|(time, value)| sane(*value) - expected(*time)).collect();
         Self { times, off, scale: daily.unwrap_or(plain) + floor, usual }
@@ -172,7 +173,9 @@ impl Deviation {
 
     /// 1 for what moved first, down to 0.9 for what moved at the end.
     pub(super) fn earliness(&self, first: Option<Timestamp>) -> f64 {
-        let (Some(first), Some(own), Some(last)) = (first, self.onset(), self.times.last()) else { return 0.95 };
+        let (Some(first), Some(own), Some(last)) = (first, self.onset(), self.times.last()) else {
+            return 0.95;
+        };
         let whole = last.since(first).as_secs_f64();
         if whole <= 0.0 { 1.0 } else { 1.0 - 0.1 * own.since(first).as_secs_f64() / whole }
     }

@@ -14,7 +14,11 @@ fn noise(seed: i64, i: i64) -> f64 {
 
 /// Minutes of normal, then ten of incident of which the rows 4 to 7 are `bad`.
 fn measured(node: &str, metric: &str, usual: f64, bad: f64) -> Measured {
-    let seed = node.bytes().chain(metric.bytes()).map(i64::from).fold(7_i64, |a, b| a.wrapping_mul(31).wrapping_add(b));
+    let seed = node
+        .bytes()
+        .chain(metric.bytes())
+        .map(i64::from)
+        .fold(7_i64, |a, b| a.wrapping_mul(31).wrapping_add(b));
     let value = |i: i64| usual * (1.0 + 0.05 * noise(seed, i));
     let at = |i: i64| Timestamp::from_secs(i * 60);
     let incident = |i: i64| if (4..8).contains(&i) { bad } else { usual };
@@ -149,26 +153,30 @@ fn causes_are_told_with_their_reasons() {
 
 fn any_incident() -> impl Strategy<Value = Incident> {
     let value = prop_oneof![4 => -1e3..1e3_f64, 1 => Just(0.0), 1 => Just(1e300)];
-    let one = (0..6_u8, 0..3_u8, prop::collection::vec(value.clone(), 0..30), prop::collection::vec(value, 0..8));
+    let one =
+        (0..6_u8, 0..3_u8, prop::collection::vec(value.clone(), 0..30), prop::collection::vec(value, 0..8));
     let edges = prop::collection::vec((0..7_u8, 0..7_u8), 0..12);
-    (prop::collection::vec(one, 0..12), edges, prop::option::of(0..7_u8)).prop_map(|(series, edges, target)| {
-        let times = |values: Vec<f64>, begin: i64| -> Vec<(Timestamp, f64)> {
-            let time = |i: usize| Timestamp::from_secs(begin + 21_600 * i as i64);
-            values.into_iter().enumerate().map(|(i, value)| (time(i), value)).collect()
-        };
-        let measured = series.into_iter().map(|(node, metric, normal, incident)| Measured {
-            node: node.to_string(),
-            metric: ["latency", "requests", "cpu"][usize::from(metric)].into(),
-            normal: times(normal, 0),
-            incident: times(incident, 21_600 * 30),
-        });
-        Incident {
-            measured: measured.collect(),
-            calls: edges.into_iter().map(|(a, b)| (a.to_string(), b.to_string())).collect(),
-            symptom: target.map(|node| Symptom { node: node.to_string(), metric: Some("latency".into()) }),
-            changes: Vec::new(),
-        }
-    })
+    (prop::collection::vec(one, 0..12), edges, prop::option::of(0..7_u8)).prop_map(
+        |(series, edges, target)| {
+            let times = |values: Vec<f64>, begin: i64| -> Vec<(Timestamp, f64)> {
+                let time = |i: usize| Timestamp::from_secs(begin + 21_600 * i as i64);
+                values.into_iter().enumerate().map(|(i, value)| (time(i), value)).collect()
+            };
+            let measured = series.into_iter().map(|(node, metric, normal, incident)| Measured {
+                node: node.to_string(),
+                metric: ["latency", "requests", "cpu"][usize::from(metric)].into(),
+                normal: times(normal, 0),
+                incident: times(incident, 21_600 * 30),
+            });
+            Incident {
+                measured: measured.collect(),
+                calls: edges.into_iter().map(|(a, b)| (a.to_string(), b.to_string())).collect(),
+                symptom: target
+                    .map(|node| Symptom { node: node.to_string(), metric: Some("latency".into()) }),
+                changes: Vec::new(),
+            }
+        },
+    )
 }
 
 proptest! {

@@ -19,7 +19,8 @@ pub(super) fn along(causes: &mut [Cause], incident: &Incident, outside: f64) {
             callees.entry(caller).or_default().push(callee);
         }
     }
-    let scores: BTreeMap<String, f64> = causes.iter().map(|cause| (cause.node.clone(), cause.score)).collect();
+    let scores: BTreeMap<String, f64> =
+        causes.iter().map(|cause| (cause.node.clone(), cause.score)).collect();
     let paths = incident.symptom.as_ref().map(|symptom| paths(&callees, &symptom.node));
     for cause in causes {
         let below = callees.get(cause.node.as_str()).into_iter().flatten();

@@ -139,9 +139,9 @@ fn weights(errors: &[Vec<f64>], without: Option<usize>) -> Vec<f64> {
     let worst_taken = sorted.get(MEMBERS - 1).copied().unwrap_or(f64::INFINITY);
     // A method without any error (a constant series) leaves nothing to the others.
     let floor = 1e-9 * sorted.last().copied().unwrap_or(0.0) + f64::MIN_POSITIVE;
-    let raw = means.iter().map(|error| {
-        if *error > worst_taken { 0.0 } else { ((best + floor) / (error + floor)).powi(POWER) }
-    });
+    let raw = means
+        .iter()
+        .map(|error| if *error > worst_taken { 0.0 } else { ((best + floor) / (error + floor)).powi(POWER) });
     let raw: Vec<f64> = raw.collect();
     let total: f64 = raw.iter().sum();
     raw.into_iter().map(|weight| weight / total).collect()

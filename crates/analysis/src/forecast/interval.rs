@@ -61,9 +61,9 @@ fn growth(runs: &[Vec<f64>]) -> f64 {
         means.iter().enumerate().map(|(k, mean)| (((k + 1) as f64).ln(), (mean + floor).ln())).collect();
     let n = steps as f64;
     let (x, y) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
-    let (above, below) = points.iter().fold((0.0, 0.0), |(above, below), p| {
-        (above + (p.0 - x) * (p.1 - y), below + (p.0 - x) * (p.0 - x))
-    });
+    let (above, below) = points
+        .iter()
+        .fold((0.0, 0.0), |(above, below), p| (above + (p.0 - x) * (p.1 - y), below + (p.0 - x) * (p.0 - x)));
     (above / below).clamp(0.0, 1.0)
 }
 
@@ -73,8 +73,9 @@ mod tests {
 
     #[test]
     fn errors_that_grow_give_intervals_that_grow() {
-        let runs: Vec<Vec<f64>> =
-            (0..8).map(|r| (0..20).map(|k| f64::from(k + 1) * (1.0 + 0.01 * f64::from(r))).collect()).collect();
+        let runs: Vec<Vec<f64>> = (0..8)
+            .map(|r| (0..20).map(|k| f64::from(k + 1) * (1.0 + 0.01 * f64::from(r))).collect())
+            .collect();
         let width = Width::learn(&runs).unwrap();
         assert!((width.growth - 1.0).abs() < 1e-6, "{width:?}");
         assert!((width.at(19) / width.at(0) - 20.0).abs() < 1e-4);

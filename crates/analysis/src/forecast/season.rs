@@ -56,7 +56,8 @@ pub fn find_season(values: &[f64]) -> usize {
     let corrected = |lag: usize| alike[lag] * y.len() as f64 / (y.len() - lag) as f64;
     let is_peak = |lag: &usize| alike[*lag] >= alike[lag - 1] && alike[*lag] > alike[lag + 1];
     let peaks: Vec<usize> = (fallen.max(2)..=longest).filter(is_peak).collect();
-    let Some(best) = peaks.iter().copied().map(corrected).reduce(f64::max).filter(|best| *best > chance.max(0.2))
+    let Some(best) =
+        peaks.iter().copied().map(corrected).reduce(f64::max).filter(|best| *best > chance.max(0.2))
     else {
         return 1;
     };
@@ -77,7 +78,11 @@ mod tests {
     #[test]
     fn seasons_are_found_in_noise_and_not_where_there_are_none() {
         for (name, found, want) in [
-            ("day of hours", (0..700).map(|t| (f64::from(t) * 0.261_8).sin() + noise(t)).collect::<Vec<_>>(), 24),
+            (
+                "day of hours",
+                (0..700).map(|t| (f64::from(t) * 0.261_8).sin() + noise(t)).collect::<Vec<_>>(),
+                24,
+            ),
             ("week of days", (0..90).map(|t| f64::from(u32::from(t % 7 < 5)) + 0.3 * noise(t)).collect(), 7),
             ("noise", (0..500).map(noise).collect(), 1),
             ("a line", (0..500).map(f64::from).collect(), 1),

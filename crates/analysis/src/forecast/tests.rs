@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn noise(seed: u64, i: usize) -> f64 {
-    let mixed = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i as u64 + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed =
+        (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i as u64 + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (mixed >> 40) as f64 / f64::from(1_u32 << 24) - 0.5
 }
@@ -73,8 +74,7 @@ fn the_back_test_says_who_won_and_can_be_drawn() {
 
 #[test]
 fn gaps_short_history_and_long_horizons_are_borne() {
-    let holes: Vec<f64> =
-        (0..240).map(|t| if t % 11 == 3 { f64::NAN } else { 10.0 + day(t) }).collect();
+    let holes: Vec<f64> = (0..240).map(|t| if t % 11 == 3 { f64::NAN } else { 10.0 + day(t) }).collect();
     let ahead = forecast(&holes, 24, 24).unwrap();
     assert!(ahead.steps.iter().enumerate().all(|(k, s)| (s.value - 10.0 - day(240 + k)).abs() < 0.2));
     assert!(forecast(&[], 24, 5).is_none());

@@ -71,7 +71,8 @@ fn even(id: String, mut points: Vec<Point>) -> anyhow::Result<Series> {
     points.sort_by_key(|point| (point.t, point.row));
     let mut gaps = Vec::with_capacity(points.len());
     for (before, point) in points.iter().zip(points.iter().skip(1)) {
-        let gap = point.t.checked_sub(before.t).with_context(|| format!("row {}: t is too far", point.row))?;
+        let gap =
+            point.t.checked_sub(before.t).with_context(|| format!("row {}: t is too far", point.row))?;
         ensure!(gap > 0, "row {}: series `{id}` has t {} twice", point.row, point.t);
         gaps.push(gap);
     }
@@ -83,7 +84,11 @@ fn even(id: String, mut points: Vec<Point>) -> anyhow::Result<Series> {
     for (at, point) in points.iter().enumerate() {
         if let Some(gap) = at.checked_sub(1).and_then(|before| gaps.get(before)) {
             if gap % step != 0 {
-                bail!("row {}: t {} is not a whole number of steps of {step} after {last}", point.row, point.t);
+                bail!(
+                    "row {}: t {} is not a whole number of steps of {step} after {last}",
+                    point.row,
+                    point.t
+                );
             }
             let missing = gap / step - 1;
             ensure!(missing < ROWS, "row {}: {missing} rows are missing before t {}", point.row, point.t);
@@ -124,7 +129,9 @@ pub(crate) fn write(series: &[Series], answers: &[Vec<Step>]) -> anyhow::Result<
     for (series, steps) in series.iter().zip(answers) {
         let mut t = series.last;
         for step in steps {
-            t = t.checked_add(series.step).with_context(|| format!("series `{}`: t is too far", series.id))?;
+            t = t
+                .checked_add(series.step)
+                .with_context(|| format!("series `{}`: t is too far", series.id))?;
             let figures = [step.value, step.low, step.high].map(|figure| figure.to_string());
             out.write_field(&series.id)?;
             out.write_field(t.to_string())?;
