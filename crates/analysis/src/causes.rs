@@ -170,7 +170,7 @@ pub fn causes(incident: &Incident) -> Ranking {
         let volume = volumes.get(measured.node.as_str());
         let row = |(time, off): (Timestamp, f64)| {
             let calls = volume.and_then(|calls| calls.get(&time)).copied().unwrap_or(0.0);
-            symptom.strength(time) * off.abs() * calls.max(0.0)
+            symptom.strength(time) * off.abs() * deviation::sane(calls).max(0.0)
         };
         deviations[at].rows().map(row).sum()
     };

@@ -14,6 +14,7 @@ mod profile;
 mod recall;
 mod season;
 mod smoothing;
+mod two_seasons;
 
 pub use backtest::{Backtest, MethodScore, Run};
 pub use member::{Method, Space};
@@ -98,3 +99,6 @@ fn filled(values: &[f64], season: usize) -> Option<Vec<f64>> {
     }
     Some(y)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@
 //! **Invariant:** no I/O, no clock, no randomness. Time is an argument. Same signals, same verdict, on every machine;
 //! whatever the signals are, every figure is finite and within its range.
 
+pub mod burn;
 pub mod calibration;
 pub mod causes;
 pub mod columns;

@@ -18,6 +18,9 @@ const QUIET: f64 = 0.25;
 /// Share of the rows that surprise is the mean of: the worst quarter, so that a lone spike does not decide.
 const WORST: f64 = 0.25;
 
+/// Distance beyond which further makes no difference, in usual spreads.
+const FURTHEST: f64 = 1e6;
+
 /// Mean size of each metric over all nodes: a floor, so that a flat metric cannot win by division.
 #[derive(Debug)]
 pub(super) struct Scales<'a>(BTreeMap<&'a str, f64>);
@@ -26,7 +29,7 @@ impl<'a> Scales<'a> {
     pub(super) fn learn(measured: &'a [Measured]) -> Self {
         let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         for measured in measured.iter().filter(|measured| !measured.normal.is_empty()) {
-            let size = mean(measured.normal.iter().map(|(_, value)| value.abs()));
+            let size = mean(measured.normal.iter().map(|(_, value)| sane(*value).abs()));
             let (sum, count) = sums.entry(&measured.metric).or_default();
             *sum += size;
             *count += 1.0;
@@ -61,14 +64,14 @@ impl Deviation {
             let off = vec![0.0; times.len()];
             return Self { times, off, scale: f64::INFINITY, usual: 0.0 };
         }
-        let usual = mean(normal.iter().map(|(_, value)| *value));
-        let plain = mean(normal.iter().map(|(_, value)| (value - usual) * (value - usual))).sqrt();
+        let usual = mean(normal.iter().map(|(_, value)| sane(*value)));
+        let plain = mean(normal.iter().map(|(_, value)| (sane(*value) - usual).powi(2))).sqrt();
         let floor = 0.01 * usual.abs() + 0.02 * scales.0.get(measured.metric.as_str()).unwrap_or(&0.0) + 1e-9;
         // The spread of a difference of two days is √2 times that of one; the median of few days adds its own.
         let daily =
             differences(normal).map(|spread| spread / 2.0_f64.sqrt() * 1.2).filter(|daily| *daily < plain);
         let expected = |time: Timestamp| daily.and_then(|_| same_time(normal, time)).unwrap_or(usual);
-        let off = measured.incident.iter().map(|(time, value)| value - expected(*time)).collect();
+        let off = measured.incident.iter().map(|(time, value)| sane(*value) - expected(*time)).collect();
         Self { times, off, scale: daily.unwrap_or(plain) + floor, usual }
     }
 
@@ -82,13 +85,13 @@ impl Deviation {
     }
 
     fn strengths(&self) -> impl Iterator<Item = f64> + '_ {
-        self.off.iter().map(|off| off.abs() / self.scale)
+        self.off.iter().map(|off| (off.abs() / self.scale).min(FURTHEST))
     }
 
     /// Distance in units of the usual spread at the row of that time, 0 where there is none.
     pub(super) fn strength(&self, time: Timestamp) -> f64 {
         let at = self.times.binary_search(&time);
-        at.ok().and_then(|at| self.off.get(at)).map_or(0.0, |off| off.abs() / self.scale)
+        at.ok().and_then(|at| self.off.get(at)).map_or(0.0, |off| (off.abs() / self.scale).min(FURTHEST))
     }
 
     /// The largest distance in units of the usual spread.
@@ -101,11 +104,11 @@ impl Deviation {
         let limit = QUIET * symptom.peak();
         let mut quiet: Vec<f64> = (measured.incident.iter())
             .filter(|(time, _)| symptom.strength(*time) < limit)
-            .map(|(_, value)| *value)
+            .map(|(_, value)| sane(*value))
             .collect();
         let Some(level) = median(&mut quiet) else { return };
         for (off, (_, value)) in self.off.iter_mut().zip(&measured.incident) {
-            let local = value - level;
+            let local = sane(*value) - level;
             let agrees = local.signum() == off.signum();
             *off = if agrees { off.signum() * off.abs().min(local.abs()) } else { 0.0 };
         }
@@ -194,7 +197,7 @@ fn differences(normal: &[(Timestamp, f64)]) -> Option<f64> {
         let Some(earlier) = shifted(*time, 1) else { continue };
         while before.next_if(|(then, _)| *then < earlier).is_some() {}
         if let Some((_, then)) = before.peek().filter(|(then, _)| *then == earlier) {
-            sum += (value - then) * (value - then);
+            sum += (sane(*value) - sane(*then)).powi(2);
             count += 1;
         }
     }
@@ -212,7 +215,7 @@ fn same_time(normal: &[(Timestamp, f64)], time: Timestamp) -> Option<f64> {
         .filter_map(|days| shifted(time, days))
         .filter(|then| *then >= first)
         .filter_map(|then| normal.binary_search_by_key(&then, |(time, _)| *time).ok())
-        .filter_map(|at| normal.get(at).map(|(_, value)| *value))
+        .filter_map(|at| normal.get(at).map(|(_, value)| sane(*value)))
         .collect();
     if found.len() < 2 { None } else { median(&mut found) }
 }
@@ -220,6 +223,11 @@ fn same_time(normal: &[(Timestamp, f64)], time: Timestamp) -> Option<f64> {
 fn shifted(time: Timestamp, days: i64) -> Option<Timestamp> {
     let back = (DAY.as_micros() as i64).checked_mul(days)?;
     time.as_micros().checked_sub(back).map(Timestamp::from_micros)
+}
+
+/// A value whose square does not overflow.
+pub(super) fn sane(value: f64) -> f64 {
+    if value.is_nan() { 0.0 } else { value.clamp(-1e100, 1e100) }
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

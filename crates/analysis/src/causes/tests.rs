@@ -14,7 +14,11 @@ fn noise(seed: i64, i: i64) -> f64 {
 
 /// Minutes of normal, then ten of incident of which the rows 4 to 7 are `bad`.
 fn measured(node: &str, metric: &str, usual: f64, bad: f64) -> Measured {
-    let seed = node.bytes().chain(metric.bytes()).map(i64::from).fold(7, |a, b| a * 31 + b);
+    let seed = node
+        .bytes()
+        .chain(metric.bytes())
+        .map(i64::from)
+        .fold(7_i64, |a, b| a.wrapping_mul(31).wrapping_add(b));
     let value = |i: i64| usual * (1.0 + 0.05 * noise(seed, i));
     let at = |i: i64| Timestamp::from_secs(i * 60);
     let incident = |i: i64| if (4..8).contains(&i) { bad } else { usual };

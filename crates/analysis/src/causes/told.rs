@@ -35,7 +35,7 @@ impl Cause {
         );
         if let [first, .., _] = self.path.as_slice() {
             match self.share {
-                Some(share) if share < 0.995 => {
+                Some(share) if share < 0.95 => {
                     text.push_str(&format!(", which explains {} % of what {first} shows", percent(share)));
                 }
                 Some(_) => text.push_str(&format!(", enough to explain what {first} shows")),

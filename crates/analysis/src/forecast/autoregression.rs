@@ -47,7 +47,6 @@ impl Autoregression {
         if spread <= 0.0 {
             return None;
         }
-        // Each product of two lags is one sum over the history, shifted.
         let z: Vec<f64> = y.iter().map(|v| v - centre).collect();
         let dot = |a: usize, b: usize| -> f64 {
             let (x, w) = (&z[first - a..z.len() - a], &z[first - b..z.len() - b]);
@@ -57,7 +56,15 @@ impl Autoregression {
         let mut right = vec![0.0; p];
         for (i, a) in lags.iter().enumerate() {
             for (j, b) in lags.iter().enumerate().take(i + 1) {
-                let value = dot(*a, *b);
+                // The product of two lags is that of the two before them, one row earlier: only the ends differ.
+                let is_next = j > 0 && lags[i - 1] + 1 == *a && lags[j - 1] + 1 == *b;
+                let value = if is_next {
+                    let enters = z[first - a] * z[first - b];
+                    let leaves = z[z.len() - a] * z[z.len() - b];
+                    matrix[(i - 1) * p + j - 1] + enters - leaves
+                } else {
+                    dot(*a, *b)
+                };
                 matrix[i * p + j] = value;
                 matrix[j * p + i] = value;
             }

@@ -77,8 +77,8 @@ mod tests {
             .map(|r| (0..20).map(|k| f64::from(k + 1) * (1.0 + 0.01 * f64::from(r))).collect())
             .collect();
         let width = Width::learn(&runs).unwrap();
-        assert!((width.growth - 1.0).abs() < 1e-9, "{width:?}");
-        assert!((width.at(19) / width.at(0) - 20.0).abs() < 1e-6);
+        assert!((width.growth - 1.0).abs() < 1e-6, "{width:?}");
+        assert!((width.at(19) / width.at(0) - 20.0).abs() < 1e-4);
         assert!(width.at(0) > 1.07 * 1.2 && width.at(0) < 1.07 * 1.3, "{width:?}");
     }
 

@@ -4,7 +4,8 @@ use super::Seasons;
 use super::autoregression::Autoregression;
 use super::profile::Profile;
 use super::recall;
-use super::smoothing::{Level, TwoSeasons};
+use super::smoothing::Level;
+use super::two_seasons::TwoSeasons;
 
 /// One way to forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +32,16 @@ pub enum Method {
     DampedTrend,
     /// Theta: smoothing with half the slope of the line through all.
     Theta,
+    /// Smoothing with the slope of the line through all.
+    Drift,
     /// Season taken out by its mean shape, then smoothing.
     SeasonalSmoothing,
     /// Season taken out by its mean shape, then a trend that fades.
     SeasonalDampedTrend,
     /// Season taken out by its mean shape, then Theta.
     SeasonalTheta,
+    /// Season taken out by its mean shape, then drift.
+    SeasonalDrift,
     /// Season taken out by its mean shape, then regression on the recent rows.
     SeasonalAutoregression,
     /// Regression on recent rows and on the same rows of earlier seasons.
@@ -66,9 +71,11 @@ impl Method {
             Self::Smoothing => "smoothing",
             Self::DampedTrend => "damped trend",
             Self::Theta => "theta",
+            Self::Drift => "drift",
             Self::SeasonalSmoothing => "profile and smoothing",
             Self::SeasonalDampedTrend => "profile and damped trend",
             Self::SeasonalTheta => "profile and theta",
+            Self::SeasonalDrift => "profile and drift",
             Self::SeasonalAutoregression => "profile and autoregression",
             Self::Autoregression => "autoregression",
             Self::DifferencedAutoregression => "autoregression of seasonal differences",
@@ -120,7 +127,7 @@ pub(super) fn all(y: &[f64], cuts: &[usize], horizon: usize, seasons: Seasons) -
     let stretch = short.clamp(12, 96);
     members.put(Method::SimilarStretches, Space::Linear, each(&|y| recall::similar(y, stretch, horizon)));
     let plain = Rests::plain(y, cuts);
-    let names = [Method::Smoothing, Method::DampedTrend, Method::Theta];
+    let names = [Method::Smoothing, Method::DampedTrend, Method::Theta, Method::Drift];
     for (method, forecasts) in names.into_iter().zip(plain.smoothed(horizon)) {
         members.put(method, Space::Linear, Some(forecasts));
     }
@@ -144,7 +151,12 @@ fn modelled(
 ) {
     if seasons.short > 1 {
         let rests = Rests::seasonal(z, cuts, seasons);
-        let names = [Method::SeasonalSmoothing, Method::SeasonalDampedTrend, Method::SeasonalTheta];
+        let names = [
+            Method::SeasonalSmoothing,
+            Method::SeasonalDampedTrend,
+            Method::SeasonalTheta,
+            Method::SeasonalDrift,
+        ];
         for (method, forecasts) in names.into_iter().zip(rests.smoothed(horizon)) {
             members.put(method, space, Some(forecasts));
         }
@@ -199,9 +211,9 @@ impl Rests {
         Self(cuts.iter().map(rest).collect())
     }
 
-    /// Simple smoothing, damped trend and Theta, from each cut, with the season put back.
-    fn smoothed(&self, horizon: usize) -> [Vec<Vec<f64>>; 3] {
-        let mut out: [Vec<Vec<f64>>; 3] = Default::default();
+    /// Simple smoothing, damped trend, Theta and drift, from each cut, with the season put back.
+    fn smoothed(&self, horizon: usize) -> [Vec<Vec<f64>>; 4] {
+        let mut out: [Vec<Vec<f64>>; 4] = Default::default();
         let level = Level::fit(self.0.first().map_or(&[][..], |(_, rest)| rest));
         for (profile, rest) in &self.0 {
             for (out, mut forecast) in out.iter_mut().zip(level.forecast(rest, horizon)) {

@@ -23,8 +23,10 @@ impl Profile {
         }
         let mut rest = detrend(y, m);
         let short = means(&rest, m, |_| 1.0);
-        for (i, value) in rest.iter_mut().enumerate() {
-            *value -= short[i % m];
+        for season in rest.chunks_mut(m) {
+            for (value, place) in season.iter_mut().zip(&short) {
+                *value -= place;
+            }
         }
         let long = if seasons.long > 0 && y.len() >= 2 * seasons.long {
             // A mean of few cycles is shrunk towards none.
@@ -63,9 +65,11 @@ impl Profile {
 /// Mean per place of the season, less their mean, times a factor of how often each place was seen.
 fn means(y: &[f64], m: usize, shrink: impl Fn(f64) -> f64) -> Vec<f64> {
     let (mut sum, mut count) = (vec![0.0; m], vec![0.0; m]);
-    for (i, value) in y.iter().enumerate() {
-        sum[i % m] += value;
-        count[i % m] += 1.0;
+    for season in y.chunks(m) {
+        for ((sum, count), value) in sum.iter_mut().zip(&mut count).zip(season) {
+            *sum += value;
+            *count += 1.0;
+        }
     }
     for (sum, count) in sum.iter_mut().zip(count) {
         *sum = *sum / f64::max(count, 1.0) * shrink(count);

@@ -70,7 +70,9 @@ mod tests {
     use super::*;
 
     fn noise(i: u32) -> f64 {
-        f64::from(i.wrapping_mul(2_654_435_761) >> 16 & 0xff) / 255.0 - 0.5
+        let mixed = (u64::from(i) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed >> 40) as f64 / f64::from(1_u32 << 24) - 0.5
     }
 
     #[test]
