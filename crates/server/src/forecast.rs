@@ -17,6 +17,8 @@ const STEPS: usize = 480;
 const SERIES: usize = 8;
 /// Steps with a value below which nothing is said.
 const FEWEST: usize = 12;
+/// Steps of a history with gaps beyond which it is too torn to say anything.
+const MOST: usize = 4 * STEPS;
 
 /// A series at even steps.
 struct Even {
@@ -53,51 +55,44 @@ pub(crate) async fn ahead(
         max_points: None,
     };
     let found = history::points(app, tenant, resource, &wanted, from, to, STEPS).await?;
-    let step_ms = i64::try_from(history.as_millis()).unwrap_or(i64::MAX).max(1) as f64 / STEPS as f64;
-    let work = move || {
-        let kept = found.into_iter().take(SERIES);
-        kept.filter_map(|series| one(series, from.as_millis(), step_ms, horizon)).collect()
-    };
+    let work = move || found.into_iter().take(SERIES).filter_map(|series| one(series, horizon)).collect();
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| Failure::new(ErrorKind::Internal, format!("forecast: {e}")))
 }
 
-fn one(points: SeriesPoints, from_ms: i64, step_ms: f64, horizon: Duration) -> Option<SeriesForecast> {
-    let even = even(&points, from_ms, step_ms)?;
+fn one(points: SeriesPoints, horizon: Duration) -> Option<SeriesForecast> {
+    let even = even(&points)?;
     let steps = (horizon.as_millis() as f64 / even.step_ms as f64).round().clamp(1.0, STEPS as f64) as usize;
     let season = find_season(&even.values);
     let ahead = forecast(&even.values, season, steps)?;
     Some(written(points, &even, season, &ahead))
 }
 
-/// Puts folded points at even steps, as wide as the distance at which values usually come.
-fn even(points: &SeriesPoints, from_ms: i64, step_ms: f64) -> Option<Even> {
-    let place = |at: &i64| ((at - from_ms) as f64 / step_ms).round().max(0.0) as usize;
-    let places: Vec<usize> = points.times_ms.iter().map(place).collect();
-    let mut gaps: Vec<usize> =
-        places.windows(2).map(|w| w[1].saturating_sub(w[0])).filter(|g| *g > 0).collect();
-    gaps.sort_unstable();
-    // Nine of ten gaps fit into a step, so that steps without a value are the exception.
-    let fold = gaps.get(gaps.len() * 9 / 10).copied()?.max(1);
-    let (first, last) = (places.first()? / fold, places.last()? / fold);
-    let mut sums = vec![(0.0, 0_u32); last - first + 1];
-    for (place, mean) in places.iter().zip(&points.mean) {
-        if let Some((sum, count)) = sums.get_mut(place / fold - first) {
+/// Puts folded points at even steps, as wide as the distance at which values usually come: the mean of the distances
+/// that are not gaps, since the folding has rounded each.
+fn even(points: &SeriesPoints) -> Option<Even> {
+    let times = &points.times_ms;
+    let first_ms = *times.first()?;
+    let mut distances: Vec<i64> = times.windows(2).map(|w| w[1] - w[0]).collect();
+    distances.sort_unstable();
+    let middle = *distances.get(distances.len() / 2)?;
+    let usual: Vec<i64> = distances.into_iter().filter(|d| *d as f64 <= 1.5 * middle as f64).collect();
+    let width = (usual.iter().sum::<i64>() as f64 / usual.len().max(1) as f64).max(1.0);
+    let place = |at: &i64| ((at - first_ms) as f64 / width).round().max(0.0) as usize;
+    let rows = place(times.last()?) + 1;
+    if rows > MOST || times.len() < FEWEST {
+        return None;
+    }
+    let mut sums = vec![(0.0, 0_u32); rows];
+    for (at, mean) in times.iter().zip(&points.mean) {
+        if let Some((sum, count)) = sums.get_mut(place(at)) {
             *sum += mean;
             *count += 1;
         }
     }
-    let values: Vec<f64> = sums
-        .into_iter()
-        .map(|(sum, count)| if count == 0 { f64::NAN } else { sum / f64::from(count) })
-        .collect();
-    let known = values.iter().filter(|v| v.is_finite()).count();
-    (known >= FEWEST).then(|| Even {
-        first_ms: from_ms + ((first * fold) as f64 * step_ms) as i64,
-        step_ms: (fold as f64 * step_ms) as i64,
-        values,
-    })
+    let mean = |(sum, count): (f64, u32)| if count == 0 { f64::NAN } else { sum / f64::from(count) };
+    Some(Even { first_ms, step_ms: width as i64, values: sums.into_iter().map(mean).collect() })
 }
 
 fn written(points: SeriesPoints, even: &Even, season: usize, ahead: &Forecast) -> SeriesForecast {
@@ -147,8 +142,8 @@ mod tests {
 
     use super::*;
 
-    /// Points every `every` steps of a second, `values` in a row.
-    fn points(every: i64, values: &[f64]) -> SeriesPoints {
+    /// Points at these times.
+    fn points(times_ms: Vec<i64>, values: &[f64]) -> SeriesPoints {
         let series = Series {
             id: String::new(),
             metric: "m".to_owned(),
@@ -156,24 +151,36 @@ mod tests {
             kind: "gauge".to_owned(),
             attributes: Default::default(),
         };
-        let times_ms = (0..values.len() as i64).map(|i| 5_000 + i * every * 1_000).collect();
         SeriesPoints { series, times_ms, mean: values.to_vec(), min: values.to_vec(), max: values.to_vec() }
     }
 
+    fn seconds(values: &[f64]) -> SeriesPoints {
+        points((0..values.len() as i64).map(|i| 5_000 + i * 1_000).collect(), values)
+    }
+
     #[test]
-    fn steps_are_as_wide_as_values_come() {
-        let table: [(i64, i64); 3] = [(1, 1_000), (3, 3_000), (10, 10_000)];
-        for (every, step_ms) in table {
-            let even = even(&points(every, &[1.0; 40]), 5_000, 1_000.0).unwrap();
-            assert_eq!((even.step_ms, even.first_ms), (step_ms, 5_000), "every {every}");
-            assert!(even.values.iter().all(|v| v.is_finite()), "every {every}: no holes");
+    fn steps_are_as_wide_as_values_come_although_the_folding_rounds_their_times() {
+        for every in [1_200.0, 3_000.0, 6_667.0] {
+            // As the store answers: times at the starts of steps of 540 ms.
+            let times = (0..200).map(|i| (f64::from(i) * every / 540.0).floor() as i64 * 540).collect();
+            let even = even(&points(times, &[1.0; 200])).unwrap();
+            assert!((even.step_ms as f64 / every - 1.0).abs() < 0.01, "{every}: {}", even.step_ms);
+            assert_eq!(even.values.len(), 200, "{every}");
+            assert!(even.values.iter().all(|v| v.is_finite()), "{every}: no holes");
         }
+    }
+
+    #[test]
+    fn a_gap_stays_a_gap() {
+        let times = (0..40).map(|i| if i < 20 { i * 1_000 } else { (i + 10) * 1_000 }).collect();
+        let even = even(&points(times, &[1.0; 40])).unwrap();
+        assert_eq!((even.values.len(), even.values.iter().filter(|v| v.is_nan()).count()), (50, 10));
     }
 
     #[test]
     fn a_line_goes_on_and_the_steps_ahead_follow_the_last() {
         let values: Vec<f64> = (0..120).map(f64::from).collect();
-        let told = one(points(1, &values), 5_000, 1_000.0, Duration::from_secs(30)).unwrap();
+        let told = one(seconds(&values), Duration::from_secs(30)).unwrap();
         assert_eq!((told.times_ms.len(), told.times_ms[0]), (30, 125_000));
         assert!((told.mean[29] - 149.0).abs() < 10.0, "{:?}", told.mean);
         let run = &told.backtest.runs[0];
@@ -182,7 +189,7 @@ mod tests {
 
     #[test]
     fn too_little_history_says_nothing() {
-        assert!(one(points(1, &[1.0; FEWEST - 1]), 5_000, 1_000.0, Duration::from_secs(3)).is_none());
-        assert!(one(points(1, &[]), 5_000, 1_000.0, Duration::from_secs(3)).is_none());
+        assert!(one(seconds(&[1.0; FEWEST - 1]), Duration::from_secs(3)).is_none());
+        assert!(one(seconds(&[]), Duration::from_secs(3)).is_none());
     }
 }

@@ -7,11 +7,11 @@ use crate::world::{World, json_of};
 
 const HOUR_US: i64 = 3_600_000_000;
 
-/// Three days of hours with a day's season, the last hour ending now.
+/// Five days of hours with a day's season, the last hour ending now.
 async fn seasonal(world: &World) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as i64;
-    let times: Vec<i64> = (0..72).map(|i| now - (72 - i) * HOUR_US).collect();
-    let rows: Vec<Vec<f64>> = (0..72).map(|i| vec![100.0 + if i % 24 < 8 { 0.0 } else { 50.0 }]).collect();
+    let times: Vec<i64> = (0..120).map(|i| now - (120 - i) * HOUR_US).collect();
+    let rows: Vec<Vec<f64>> = (0..120).map(|i| vec![100.0 + if i % 24 < 8 { 0.0 } else { 50.0 }]).collect();
     let table = json!({ "resource": { "kind": "service", "name": "shop" },
                         "columns": [{ "metric": "orders.open" }], "times_us": times, "rows": rows });
     world.post("/api/v1/points", &table).await;
@@ -23,7 +23,7 @@ async fn seasonal(world: &World) {
 async fn a_day_that_repeats_is_forecast_with_its_season_and_its_back_test() {
     let world = World::start();
     seasonal(&world).await;
-    let from = std::time::SystemTime::now() - std::time::Duration::from_secs(72 * 3_600);
+    let from = std::time::SystemTime::now() - std::time::Duration::from_secs(120 * 3_600);
     let from = from.duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as i64;
     let from = echobase_types::Timestamp::from_micros(from).to_string();
     let path =
@@ -34,7 +34,7 @@ async fn a_day_that_repeats_is_forecast_with_its_season_and_its_back_test() {
     let (low, mean, high) = (list("low"), list("mean"), list("high"));
     assert_eq!(mean.len(), 24, "{told}");
     assert!((0..24).all(|i| low[i] <= mean[i] && mean[i] <= high[i]));
-    // The next hours are the first of a day, as 24 and 48 hours before.
+    // The next hours are the first of a day, as on each day before.
     assert!((mean[3] - 100.0).abs() < 5.0 && (mean[15] - 150.0).abs() < 5.0, "{mean:?}");
     assert!(told["backtest"]["runs"].as_array().is_some_and(|runs| !runs.is_empty()), "{told}");
 }

@@ -132,7 +132,7 @@ pub(crate) fn write(series: &[Series], answers: &[Vec<Step>]) -> anyhow::Result<
             t = t
                 .checked_add(series.step)
                 .with_context(|| format!("series `{}`: t is too far", series.id))?;
-            let figures = [step.value, step.low, step.high].map(|figure| figure.to_string());
+            let figures = [step.value, step.low, step.high].map(figure);
             out.write_field(&series.id)?;
             out.write_field(t.to_string())?;
             out.write_record(figures)?;
@@ -141,9 +141,25 @@ pub(crate) fn write(series: &[Series], answers: &[Vec<Step>]) -> anyhow::Result<
     out.into_inner().context("write the forecasts")
 }
 
+/// Twelve significant digits: what differs behind them is rounding, not knowledge, and depends on the machine.
+fn figure(value: f64) -> String {
+    let rounded = format!("{value:.11e}").parse().unwrap_or(value);
+    // Debug, so that the very small and the very large are written with an exponent.
+    format!("{rounded:?}").trim_end_matches(".0").to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_are_as_short_as_they_can_be() {
+        for (value, text) in
+            [(3.0, "3"), (2.999_999_999_999_999, "3"), (0.1 + 0.2, "0.3"), (1e-40, "1e-40"), (-12.5, "-12.5")]
+        {
+            assert_eq!(figure(value), text);
+        }
+    }
 
     fn error(text: &str) -> String {
         format!("{:#}", read(text.as_bytes()).expect_err("it should not be read"))
