@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use echobase_types::{TenantId, Timestamp};
+use sea_orm::sqlx::Connection as _;
+use sea_orm::sqlx::sqlite::SqliteConnection;
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -162,6 +164,7 @@ async fn connect(url: String, connections: u32, access: Access) -> Result<Databa
         .test_before_acquire(false)
         .record_stmt_in_spans(false)
         .sqlx_logging(false)
+        .map_sqlx_sqlite_before_acquire(|conn, _| Box::pin(outside_transaction(conn)))
         .map_sqlx_sqlite_opts(move |sqlite| {
             let sqlite = sqlite
                 .busy_timeout(BUSY_TIMEOUT)
@@ -174,6 +177,21 @@ async fn connect(url: String, connections: u32, access: Access) -> Result<Databa
             if access == Access::Read { sqlite.pragma("query_only", "ON") } else { sqlite }
         });
     Database::connect(options).await.map_err(failed("open the database"))
+}
+
+/// Whether a connection may be used again: not if it takes itself to be in a transaction.
+///
+/// When a commit fails because the disk is full, SQLite ends the transaction by itself, and the driver goes on
+/// counting it as open. The next transaction on that connection would be a savepoint within one that never commits:
+/// acknowledged and lost. Such a connection is closed, and a new one opened.
+async fn outside_transaction(conn: &mut SqliteConnection) -> Result<bool, sea_orm::sqlx::Error> {
+    // Behind the rollback of a transaction that was dropped, which the driver does later.
+    conn.ping().await?;
+    let is_outside = !conn.is_in_transaction();
+    if !is_outside {
+        tracing::warn!("a transaction ended in disorder; its connection is replaced");
+    }
+    Ok(is_outside)
 }
 
 macro_rules! handles {

@@ -128,3 +128,33 @@ impl Tx {
         &self.pepper
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+    use sea_orm::ConnectionTrait as _;
+
+    use super::*;
+    use crate::{Location, OpenMode, Store};
+
+    #[tokio::test]
+    async fn what_is_committed_after_commits_failed_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::File(folder.path().join("state.db"));
+        let (tenant, now) = (TenantId::default_tenant(), Timestamp::from_secs(1));
+        let store = Store::open(location.clone(), OpenMode::RefuseDamage, now).await.unwrap();
+        for attempt in 0..3 {
+            let mut tx = store.begin(&tenant, now).await.unwrap();
+            tx.set_setting("lost", "1").await.unwrap();
+            // What SQLite does by itself when a commit finds the disk full.
+            tx.conn().execute_unprepared("ROLLBACK").await.unwrap();
+            assert!(tx.commit().await.is_err(), "attempt {attempt}");
+        }
+        store.settings().set(&tenant, "kept", "1", Trail::none(), now).await.unwrap();
+        let seen = store.settings().list(&tenant).await.unwrap();
+        assert_eq!(seen, [("kept".to_owned(), "1".to_owned())]);
+        store.close().await.unwrap();
+        let again = Store::open(location, OpenMode::RefuseDamage, now).await.unwrap();
+        assert_eq!(again.settings().list(&tenant).await.unwrap(), seen);
+    }
+}
