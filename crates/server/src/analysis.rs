@@ -259,8 +259,19 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
                 }
             }
         }
-        // What was found in history was told when it happened.
-        let _ = shard.engine.take_transitions();
+        // What was found in history was told when it happened, all but what came to its end while nobody looked.
+        let fresh = shard.engine.assess(app.now());
+        drop(fresh);
+        let found = shard.engine.take_transitions();
+        match crate::history::told_anomalies(app, tenant, since).await {
+            Ok(told) => {
+                let news = |t: &(ResourceId, Anomaly)| !told.contains(&crate::history::Told::of(&t.1));
+                tell_anomalies(app, tenant, found.into_iter().filter(news).collect()).await;
+            }
+            Err(error) => {
+                warn!(tenant = %tenant, error = error.0.detail, "anomalies of the time away are not told")
+            }
+        }
         info!(tenant = %tenant, rows, elapsed_ms = begun.elapsed().as_millis() as u64, "analysis rebuilt from history");
     }
     shards

@@ -122,7 +122,9 @@ impl App {
     /// What is ready, and what is not and why.
     pub(crate) async fn readiness(&self) -> Vec<(&'static str, Option<&'static str>)> {
         let store = self.store.check().await.is_err().then_some("the state store does not answer");
+        let telemetry =
+            (!self.intake.is_writable().await).then_some("signals cannot be written; is the disk full?");
         let stopping = self.shutdown.is_cancelled().then_some("the server is shutting down");
-        vec![("store", store), ("shutdown", stopping)]
+        vec![("store", store), ("telemetry", telemetry), ("shutdown", stopping)]
     }
 }

@@ -6,13 +6,15 @@ mod section;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use echobase_analysis::AnalysisConfig;
 use echobase_controller::ControllerConfig;
 use echobase_ingest::host::HostConfig;
-use echobase_ingest::scrape::ScrapeConfig;
+use echobase_ingest::scrape::{ScrapeConfig, Scraper};
 use echobase_oncall::OncallConfig;
 use echobase_telemetry::TelemetryConfig;
+use echobase_types::TenantId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +131,31 @@ impl Config {
         }
         self.controller.check().map_err(|e| fault(&format!("controller.{}", e.key), e.detail))?;
         self.oncall.check().map_err(|e| fault(&format!("oncall.{}", e.key), e.detail))?;
+        for (key, length) in [
+            ("server.session_length", self.server.session_length),
+            ("ingest.max_age", self.ingest.max_age),
+            ("cycle.every", self.cycle.every),
+            ("cycle.store_at_least_every", self.cycle.store_at_least_every),
+            ("ledger.checkpoint_every", self.ledger.checkpoint_every),
+            ("ledger.check_every", self.ledger.check_every),
+            ("analysis.horizon", self.analysis.horizon),
+            ("host.interval", self.host.interval),
+        ] {
+            if length.is_zero() {
+                return Err(fault(key, "it must be longer than zero".into()));
+            }
+        }
+        let origin = &self.ledger.origin;
+        if origin.is_empty() || origin.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+') {
+            let words =
+                format!("`{origin}` must be a name without spaces and `+`, such as example.com/echobase");
+            return Err(fault("ledger.origin", words));
+        }
+        // Secrets stand in the environment of the server, which need not be that of who checks the file.
+        let anything = |_: &str| Some(String::from("x"));
+        let limits = self.ingest.limits();
+        Scraper::new(&self.scrape, TenantId::default_tenant(), limits, Arc::default(), &anything)
+            .map_err(|e| fault("scrape", e.to_string()))?;
         for name in &self.oncall.tell {
             if !self.webhooks.iter().any(|w| w.name == *name) {
                 return Err(fault("oncall.tell", format!("there is no [[webhooks]] named `{name}`")));
@@ -197,6 +224,19 @@ mod tests {
         .unwrap();
         assert_eq!(config.server.listen, "127.0.0.1:0");
         assert_eq!(config.server.requests_per_minute.get(), 50);
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_later_is_refused_at_once() {
+        for (pairs, word) in [
+            (&[("ECHOBASE_CYCLE__EVERY", "0s")][..], "cycle.every"),
+            (&[("ECHOBASE_LEDGER__CHECK_EVERY", "0s")][..], "ledger.check_every"),
+            (&[("ECHOBASE_LEDGER__ORIGIN", "a b")][..], "ledger.origin"),
+            (&[("ECHOBASE_SCRAPE", "[{ job = \"x\", targets = [] }]")][..], "targets"),
+        ] {
+            let error = with(pairs).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use echobase_api::problem::Fault;
 use echobase_types::ErrorKind;
 use serde::de::DeserializeOwned;
@@ -25,6 +25,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// The whole body, whatever its media type.
+pub(crate) struct Whole(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        whole_body(request, state).await.map(Self)
+    }
+}
+
 /// The whole body as bytes, within the route's limit.
 pub(crate) async fn whole_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
     Bytes::from_request(request, state).await.map_err(|rejection| {
@@ -43,7 +54,8 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Failure> {
     if media.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(Failure::new(ErrorKind::Invalid, format!("send `application/json`, not `{media}`")))
+    let words = format!("send `application/json`, not `{media}`");
+    Err(Failure::new(ErrorKind::Invalid, words).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
 }
 
 /// A JSON fault with its line and column.

@@ -1,6 +1,6 @@
 //! Stored history as pages ask for it: assessments, points, series, anomalies.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use echobase_api::Page;
 use echobase_api::assessment::{Anomaly, AnomalyQuery, AssessmentHistory, ComponentHistory};
@@ -162,19 +162,60 @@ pub(crate) async fn anomalies(
     let before = query.cursor.as_deref().map(str::parse::<EventCursor>).transpose()?;
     let filter = EventFilter { resource, event_name: Some(ANOMALY.to_owned()), from, to, limit, before };
     let page = app.telemetry.events(tenant, filter).await?;
-    let open: HashSet<String> = app
+    let open: HashMap<String, &'static str> = app
         .analysis
         .all(tenant)
         .iter()
-        .flat_map(|l| l.assessment.anomalies.iter().map(|a| a.id.to_string()))
+        .flat_map(|l| l.assessment.anomalies.iter().map(|a| (a.id.to_string(), a.severity.as_str())))
         .collect();
     let mut seen = HashSet::new();
     let read = page.events.iter().filter_map(read_anomaly);
-    // An opening whose end was told already stands on a newer page, or above.
-    let items = read
-        .filter(|a| (a.ended_at.is_some() || open.contains(&a.id)) && seen.insert(a.id.clone()))
-        .collect();
+    // Each once: by its end, or else by the event that told of it as it is now.
+    let is_last_word =
+        |a: &Anomaly| a.ended_at.is_some() || open.get(&a.id).is_some_and(|now| *now == a.severity);
+    let items = read.filter(|a| is_last_word(a) && seen.insert(a.id.clone())).collect();
     Ok(Page { items, next_cursor: page.next.map(|c| c.to_string()) })
+}
+
+/// An anomaly as an event told of it: which, how grave, whether ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Told {
+    id: String,
+    severity: String,
+    ended: bool,
+}
+
+impl Told {
+    /// What an event would tell of an anomaly.
+    pub(crate) fn of(anomaly: &assessment::Anomaly) -> Self {
+        Self {
+            id: anomaly.id.to_string(),
+            severity: anomaly.severity.as_str().to_owned(),
+            ended: anomaly.ended_at.is_some(),
+        }
+    }
+}
+
+/// What was told of anomalies since then.
+pub(crate) async fn told_anomalies(app: &App, tenant: &TenantId, since: Timestamp) -> Answer<HashSet<Told>> {
+    let (mut told, mut before) = (HashSet::new(), None);
+    loop {
+        let filter = EventFilter {
+            resource: None,
+            event_name: Some(ANOMALY.to_owned()),
+            from: since,
+            to: app.now() + std::time::Duration::from_secs(1),
+            limit: 500,
+            before,
+        };
+        let page = app.telemetry.events(tenant, filter).await?;
+        let read = page.events.iter().filter_map(read_anomaly);
+        told.extend(read.map(|a| Told { id: a.id, severity: a.severity, ended: a.ended_at.is_some() }));
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return Ok(told),
+        }
+    }
 }
 
 fn read_anomaly(event: &Event) -> Option<Anomaly> {

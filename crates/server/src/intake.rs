@@ -1,12 +1,13 @@
 //! Signals on their way in: decode, keep durably, hand to the analysis, answer.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use axum::body::Bytes;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use echobase_api::ingest::{IngestAnswer, PointColumn, PointTable};
 use echobase_api::problem::Fault;
 use echobase_ingest::inflate::{Encoding, inflate};
@@ -23,6 +24,8 @@ use crate::clock::Clock;
 use crate::extract::json_fault;
 use crate::problem::{Answer, Failure};
 
+/// Bytes written to find out whether there is room on the disk: about a large batch.
+const PROBE_BYTES: usize = 1 << 20;
 /// Series of which the budget remembers that they are known.
 const KNOWN_SERIES: usize = 2_000_000;
 
@@ -47,6 +50,10 @@ pub(crate) struct Pipeline {
     pub analysis: Analysis,
     /// What was kept.
     pub kept: Arc<Kept>,
+    /// Whether the last batch could not be written.
+    pub failing: Arc<AtomicBool>,
+    /// The data folder.
+    pub data: Arc<Path>,
     /// The present.
     pub clock: Clock,
 }
@@ -89,9 +96,11 @@ impl Sink for Pipeline {
     async fn append(&self, tenant: &TenantId, batch: SignalBatch) -> Result<(), SinkError> {
         let rows = batch.rows() as u64;
         let seen = SignalBatch { logs: Vec::new(), ..batch.clone() };
-        self.telemetry.append(tenant, batch).await.map_err(|error| match error.kind() {
+        let written = self.telemetry.append(tenant, batch).await;
+        self.failing.store(written.is_err(), Ordering::Relaxed);
+        written.map_err(|error| match error.kind() {
             ErrorKind::Unavailable => SinkError::Unavailable {
-                reason: error.to_string(),
+                reason: Failure::of(ErrorKind::Unavailable, &error).0.detail,
                 retry_after: std::time::Duration::from_secs(2),
             },
             _ => SinkError::Failed(Box::new(error)),
@@ -99,6 +108,26 @@ impl Sink for Pipeline {
         self.kept.count(rows, (self.clock)());
         self.analysis.observe(tenant, seen).await;
         Ok(())
+    }
+}
+
+impl Pipeline {
+    /// Whether signals can be written. After a write that failed the disk is tried, so that an instance that nobody
+    /// sends to any more finds out by itself that it is well again.
+    async fn is_writable(&self) -> bool {
+        if !self.failing.load(Ordering::Relaxed) {
+            return true;
+        }
+        let probe = self.data.join("probe");
+        let tried = tokio::task::spawn_blocking(move || {
+            let written = std::fs::write(&probe, [0; PROBE_BYTES]);
+            // Whether or not it was written whole, it must not stay.
+            let removed = std::fs::remove_file(&probe);
+            written.and(removed)
+        });
+        let is_well = matches!(tried.await, Ok(Ok(())));
+        self.failing.store(!is_well, Ordering::Relaxed);
+        is_well
     }
 }
 
@@ -133,6 +162,11 @@ impl Intake {
         Ok(rows)
     }
 
+    /// Whether signals can be written.
+    pub(crate) async fn is_writable(&self) -> bool {
+        self.pipeline.is_writable().await
+    }
+
     /// What was kept.
     pub(crate) fn kept(&self) -> &Kept {
         &self.pipeline.kept
@@ -147,7 +181,9 @@ impl Intake {
 /// The body, decompressed within the limit.
 pub(crate) fn inflated(app: &App, headers: &HeaderMap, body: Bytes) -> Answer<Vec<u8>> {
     let encoding = headers.get(header::CONTENT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    Ok(inflate(Encoding::parse(encoding)?, &body, app.intake.max_request_bytes)?)
+    let encoding = Encoding::parse(encoding)
+        .map_err(|e| Failure::from(e).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))?;
+    Ok(inflate(encoding, &body, app.intake.max_request_bytes)?)
 }
 
 /// NDJSON events.

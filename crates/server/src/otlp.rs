@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use echobase_ingest::otlp::{self, Form};
 use echobase_ingest::{Admission, Decoded, Malformed};
@@ -34,6 +34,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::{Request, Status};
 
 use crate::app::App;
+use crate::extract::Whole;
 use crate::guard::{self, Caller};
 use crate::intake::inflated;
 use crate::problem::{Answer, Failure};
@@ -52,11 +53,15 @@ pub(crate) fn routes() -> Vec<Route> {
 
 /// The HTTP listener's router.
 pub(crate) fn http(app: &App) -> Router {
-    let limit = DefaultBodyLimit::max(app.intake.max_request_bytes);
-    route::router(routes(), app).layer(limit).with_state(app.clone())
+    let lost = async |uri: Uri| {
+        let words =
+            format!("there is nothing at `{}`; send to /v1/metrics, /v1/traces, /v1/logs", uri.path());
+        Failure::new(ErrorKind::NotFound, words)
+    };
+    route::router(routes(), app).fallback(lost).with_state(app.clone())
 }
 
-async fn metrics(State(app): State<App>, caller: Caller, headers: HeaderMap, body: Bytes) -> Response {
+async fn metrics(State(app): State<App>, caller: Caller, headers: HeaderMap, Whole(body): Whole) -> Response {
     let answer = |partial: Option<(i64, String)>| ExportMetricsServiceResponse {
         partial_success: partial.map(|(rejected_data_points, error_message)| ExportMetricsPartialSuccess {
             rejected_data_points,
@@ -66,7 +71,7 @@ async fn metrics(State(app): State<App>, caller: Caller, headers: HeaderMap, bod
     export(&app, &caller, &headers, body, otlp::metrics_body, answer).await
 }
 
-async fn traces(State(app): State<App>, caller: Caller, headers: HeaderMap, body: Bytes) -> Response {
+async fn traces(State(app): State<App>, caller: Caller, headers: HeaderMap, Whole(body): Whole) -> Response {
     let answer = |partial: Option<(i64, String)>| ExportTraceServiceResponse {
         partial_success: partial.map(|(rejected_spans, error_message)| ExportTracePartialSuccess {
             rejected_spans,
@@ -76,7 +81,7 @@ async fn traces(State(app): State<App>, caller: Caller, headers: HeaderMap, body
     export(&app, &caller, &headers, body, otlp::traces_body, answer).await
 }
 
-async fn logs(State(app): State<App>, caller: Caller, headers: HeaderMap, body: Bytes) -> Response {
+async fn logs(State(app): State<App>, caller: Caller, headers: HeaderMap, Whole(body): Whole) -> Response {
     let answer = |partial: Option<(i64, String)>| ExportLogsServiceResponse {
         partial_success: partial.map(|(rejected_log_records, error_message)| ExportLogsPartialSuccess {
             rejected_log_records,
@@ -100,8 +105,7 @@ async fn export<M: Message + Serialize>(
     let media = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let Some(form) = Form::of_content_type(media) else {
         let words = format!("send application/x-protobuf or application/json, not `{media}`");
-        let mut failure = Failure::new(ErrorKind::Invalid, words);
-        failure.0.status = 415;
+        let failure = Failure::new(ErrorKind::Invalid, words).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         return failure.into_response();
     };
     let kept = async {

@@ -31,6 +31,13 @@ impl Failure {
         Self::new(ErrorKind::NotFound, format!("there is no {what} `{id}`"))
     }
 
+    /// With another status, where the class of the error has a more precise one.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status.as_u16();
+        self.0.title = status.canonical_reason().unwrap_or("The request does not fit").to_owned();
+        self
+    }
+
     /// From any error of ours: its own words and those of its sources. What is our own fault is logged whole and
     /// answered without its inner words.
     pub(crate) fn of(kind: ErrorKind, error: &(dyn std::error::Error + 'static)) -> Self {

@@ -2,16 +2,20 @@
 //! the operation in the OpenAPI document.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
+use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use echobase_api::Page;
 use echobase_api::openapi::{Content, Operation, Shapes, members_of, opaque, schema_of};
 use echobase_policy::Action;
+use echobase_types::ErrorKind;
 use schemars::JsonSchema;
 
 use crate::app::App;
 use crate::guard;
+use crate::problem::Failure;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,15 +207,29 @@ pub(crate) fn delete<H: Handler<T, App>, T: 'static>(
     Route::new("delete", path, id, access, handler)
 }
 
-/// The router of a table, each route behind its guard.
+/// The router of a table, each route behind its guard and its limit of body size.
 pub(crate) fn router(table: Vec<Route>, app: &App) -> Router<App> {
     let mut router = Router::new();
     for route in table {
+        let takes_signals = match route.access {
+            Access::Action(action) | Access::Local(action) => {
+                matches!(action, Action::Ingest | Action::Import)
+            }
+            Access::Public(_) | Access::SignedIn => false,
+        };
+        let most =
+            if takes_signals { app.intake.max_request_bytes } else { app.config.server.max_body_bytes.get() };
         let gate = guard::Gate { app: app.clone(), access: route.access, replay: route.replay };
-        let handler = route.handler.layer(from_fn_with_state(gate, guard::pass));
-        router = router.route(&inner_path(route.operation.path), handler);
+        let handler: MethodRouter<App> = route.handler.layer(from_fn_with_state(gate, guard::pass));
+        router = router.route(&inner_path(route.operation.path), handler.layer(DefaultBodyLimit::max(most)));
     }
-    router
+    router.method_not_allowed_fallback(async |method: Method, uri: Uri| {
+        let words = format!(
+            "`{}` takes no {method}; the description at /api/openapi.json says what it takes",
+            uri.path()
+        );
+        Failure::new(ErrorKind::Invalid, words).with_status(StatusCode::METHOD_NOT_ALLOWED)
+    })
 }
 
 /// A custom verb follows its noun after a colon (`interventions/{id}:approve`). The router can only match whole

@@ -1,10 +1,10 @@
 //! Starting and stopping: everything is opened, wired, run, and in the end joined.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, Request};
 use axum::middleware::map_request;
 use axum::response::Response;
@@ -98,7 +98,7 @@ pub enum ServeError {
 pub async fn serve(start: Start) -> Result<(), ServeError> {
     let clock = clock::system();
     let folder = |source| ServeError::Folder { path: start.data.display().to_string(), source };
-    std::fs::create_dir_all(&start.data).map_err(folder)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&start.data).map_err(folder)?;
     let data = std::fs::canonicalize(&start.data).map_err(folder)?;
     let _lock = lock(&data).map_err(folder)?;
     let sockets = Sockets::open(&start.config).await?;
@@ -135,6 +135,8 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
         telemetry: telemetry.clone(),
         analysis: analysis.clone(),
         kept: Arc::default(),
+        failing: Arc::default(),
+        data: Arc::from(data.as_path()),
         clock: clock.clone(),
     };
     let intake =
@@ -308,11 +310,7 @@ async fn sweep(app: App, shutdown: CancellationToken) {
 
 /// The API listener's router: routes, web app, headers, compression.
 fn api_router(app: &App) -> Router {
-    let limit = app.config.server.max_body_bytes.get().max(app.intake.max_request_bytes);
-    let inner = route::router(routes::table(), app)
-        .fallback(ui::file)
-        .layer(DefaultBodyLimit::max(limit))
-        .with_state(app.clone());
+    let inner = route::router(routes::table(), app).fallback(ui::file).with_state(app.clone());
     // Streams are not compressed: an event must leave when it happens. Assets are compressed already.
     let worth = SizeAbove::new(1_024).and(NotForContentType::const_new("text/event-stream"));
     let inner = inner.layer(CompressionLayer::new().gzip(true).compress_when(worth));

@@ -29,6 +29,34 @@ async fn probes_answer_and_pages_carry_the_security_headers() {
 }
 
 #[tokio::test]
+async fn every_refusal_is_a_problem_document() {
+    let world = World::start();
+    let long = "a".repeat(50_000);
+    let big = format!("{{\"reason\":\"{}\"}}", "x".repeat(11 << 20));
+    let to = |method: Method, url: String| world.http.request(method, url).bearer_auth(world.key());
+    let api = |method: Method, path: &str| to(method, format!("{}{path}", world.api));
+    for (request, status) in [
+        (api(Method::DELETE, "/api/v1/resources"), 405),
+        (api(Method::POST, "/health/live"), 405),
+        (api(Method::GET, &format!("/api/v1/resources?q={long}")), 400),
+        (api(Method::POST, "/api/v1/freeze").header("content-type", "text/plain").body("x"), 415),
+        (api(Method::POST, "/api/v1/events").header("content-encoding", "br").body("x"), 415),
+        (api(Method::POST, "/api/v1/freeze").header("content-type", "application/json").body(big), 413),
+        (to(Method::POST, format!("{}/v1/nothing", world.otlp_http)), 404),
+        (to(Method::GET, format!("{}/v1/logs", world.otlp_http)), 405),
+        (to(Method::POST, format!("{}/v1/logs", world.otlp_http)).header("content-type", "text/csv"), 415),
+    ] {
+        let answer = request.send().await.unwrap();
+        let seen = (answer.status().as_u16(), answer.url().path().to_owned());
+        assert_eq!(seen.0, status, "{}", seen.1);
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{}", seen.1);
+        let problem: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(problem["status"], status, "{}: {problem}", seen.1);
+        assert!(problem["detail"].as_str().is_some_and(|words| !words.is_empty()), "{}", seen.1);
+    }
+}
+
+#[tokio::test]
 async fn the_servers_own_metrics_are_prometheus_text() {
     let world = World::start();
     let text = world.http.get(format!("{}/metrics", world.api)).send().await.unwrap().text().await.unwrap();

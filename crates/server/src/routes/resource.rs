@@ -21,6 +21,8 @@ use crate::history;
 use crate::problem::{Answer, Failure};
 use crate::route::{Access, Route, get};
 
+/// Bytes of the longest text to search for: as long as the longest id.
+const MAX_SEARCH: usize = 512;
 /// An arrow that was not seen for this long is no longer shown.
 const DEPENDENCIES_SEEN: Duration = Duration::from_secs(7 * 86_400);
 
@@ -80,6 +82,9 @@ async fn list(
             Failure::new(ErrorKind::Invalid, words)
         })?),
     };
+    if query.q.as_ref().is_some_and(|q| q.len() > MAX_SEARCH) {
+        return Err(Failure::new(ErrorKind::Invalid, format!("`q` must be at most {MAX_SEARCH} bytes")));
+    }
     let request = super::page(query.cursor, query.limit)?;
     let page = app.store.resources().page(caller.tenant(), kind, query.q.as_deref(), &request).await?;
     Ok(Json(convert::page(page, |r| convert::resource(&app, caller.tenant(), r))))
