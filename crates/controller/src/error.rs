@@ -18,6 +18,9 @@ pub enum ControllerError {
     /// The freeze file cannot be written.
     #[error(transparent)]
     Flag(#[from] FlagError),
+    /// The request breaks a stated rule.
+    #[error("{0}")]
+    Invalid(String),
     /// Well-formed, but the content breaks a rule.
     #[error("{0}")]
     Unprocessable(String),
@@ -36,6 +39,7 @@ impl ControllerError {
             Self::Store(source) => source.kind(),
             Self::Refused(source) => source.kind(),
             Self::Flag(source) => source.kind(),
+            Self::Invalid(_) => ErrorKind::Invalid,
             Self::Unprocessable(_) => ErrorKind::Unprocessable,
             Self::Denied(_) => ErrorKind::Denied,
             Self::Conflict(_) => ErrorKind::Conflict,

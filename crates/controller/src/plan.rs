@@ -20,7 +20,10 @@ use crate::playbook::selects;
 pub use autonomy::effective;
 pub use blast::blast_radius;
 pub use guard::Guard;
-pub(crate) use guard::cooling;
+pub(crate) use guard::{Past, first_that_stops_by_hand, storm};
+
+/// The least class of risk where no autonomy was earned: at least one person approves.
+pub(crate) const FLOOR_WITHOUT_AUTONOMY: RiskClass = RiskClass::Medium;
 
 /// Limits that hold for all playbooks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,7 +200,8 @@ pub fn consider(rule: &Rule, seen: &Situation<'_>) -> Decision {
     if seen.assessment.at.since(since) < playbook.hold_for {
         return Decision::Holding;
     }
-    if let Some((guard, words)) = guard::first_that_stops(playbook, target, seen) {
+    let past = Past { history: seen.history, freezes: seen.freezes, limits: seen.limits, now: seen.now };
+    if let Some((guard, words)) = guard::first_that_stops(playbook, target, &past) {
         return Decision::Suppressed { guard, words };
     }
     let reason = reason(rule, seen.assessment, seen.now.since(since));
@@ -207,10 +211,9 @@ pub fn consider(rule: &Rule, seen: &Situation<'_>) -> Decision {
     if autonomy == Autonomy::Observe {
         return Decision::WouldAct { reason };
     }
-    let storm = guard::storm(seen);
+    let storm = storm(seen.history, seen.limits, seen.now);
     let by_itself = autonomy == Autonomy::Auto && storm.is_none();
-    // Where the envelope may not approve by itself, at least one person must.
-    let floor = if by_itself { RiskClass::Low } else { RiskClass::Medium };
+    let floor = if by_itself { RiskClass::Low } else { FLOOR_WITHOUT_AUTONOMY };
     let reason = storm.map_or_else(|| reason.clone(), |words| format!("{reason} · {words}"));
     Decision::Propose(Wanted {
         autonomy,

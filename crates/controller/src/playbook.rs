@@ -1,12 +1,14 @@
 //! Playbooks as people write them: YAML, read into [`echobase_types::playbook::Playbook`], every fault with its
 //! line and column.
 
+mod keys;
 mod place;
 mod source;
+mod step;
 
 use echobase_types::intervention::{InterventionType, RiskClass, Step};
 use echobase_types::playbook::{Autonomy, Playbook, SafetyEnvelope, Selector};
-use echobase_types::{PlaybookId, ResourceId, Timestamp};
+use echobase_types::{PlaybookId, ResourceId, ResourceKind, Timestamp};
 use std::time::Duration;
 
 use crate::condition::Condition;
@@ -114,6 +116,22 @@ pub fn selects(selector: &Selector, resource: &ResourceId) -> bool {
     kind && selector.resource.as_deref().is_none_or(|pattern| matches_pattern(pattern, id))
 }
 
+/// Whether a pattern could take in a resource of one of these kinds: it is made of the characters of ids and `*`, and
+/// begins with a kind, or with what a kind could begin with.
+fn could_match(pattern: &str, kinds: &[ResourceKind]) -> bool {
+    let (fixed, is_open) = pattern.split_once('*').map_or((pattern, false), |(fixed, _)| (fixed, true));
+    let of_kind = |kind: &ResourceKind| {
+        let head = format!("{}:", kind.as_str());
+        if is_open {
+            fixed.starts_with(&head) || head.starts_with(fixed)
+        } else {
+            fixed.strip_prefix(&head).is_some_and(|name| !name.is_empty())
+        }
+    };
+    // With a letter for each `*` it is an id.
+    ResourceId::new(&pattern.replace('*', "x")).is_ok() && kinds.iter().any(of_kind)
+}
+
 fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
@@ -131,7 +149,6 @@ fn matches_pattern(pattern: &str, text: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
     use super::*;
-    use echobase_types::ResourceKind;
 
     #[test]
     fn selectors_take_in_by_kind_and_pattern() {
@@ -151,6 +168,29 @@ mod tests {
             let selector = Selector { kind, resource: pattern.map(str::to_owned) };
             let id = ResourceId::new(id).unwrap();
             assert_eq!(selects(&selector, &id), expected, "{selector:?} {id}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_takes_in_nothing_is_known() {
+        let all = &ResourceKind::ALL[..];
+        for (pattern, kinds, expected) in [
+            ("service:shop/orders", all, true),
+            ("service:shop/*", all, true),
+            ("service:shop/*", &[ResourceKind::Host], false),
+            ("*", all, true),
+            ("*orders", all, true),
+            ("ho*", all, true),
+            ("host:*", &[ResourceKind::Host], true),
+            ("", all, false),
+            ("orders", all, false),
+            ("shop/*", all, false),
+            ("pod:orders", all, false),
+            ("service:", all, false),
+            ("service:shop orders", all, false),
+            ("[", all, false),
+        ] {
+            assert_eq!(could_match(pattern, kinds), expected, "{pattern} {kinds:?}");
         }
     }
 }

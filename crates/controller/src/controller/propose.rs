@@ -16,7 +16,9 @@ use crate::actuator::Target;
 use crate::condition::Condition;
 use crate::error::ControllerError;
 use crate::machine::{self, Event};
-use crate::plan::{Rule, Wanted, blast_radius, cooling};
+use crate::plan::{
+    FLOOR_WITHOUT_AUTONOMY, Past, Rule, Wanted, blast_radius, first_that_stops_by_hand, storm,
+};
 
 /// An intervention that a person or a machine wants by hand.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +27,8 @@ pub struct Proposal {
     pub target: ResourceId,
     /// What sort.
     pub kind: InterventionType,
-    /// How much harm it could do; the dry run may find more.
+    /// How much harm it could do: low counts as medium, since no playbook earned its autonomy; the dry run may find
+    /// more.
     pub risk: RiskClass,
     /// What carries it out.
     pub actuator: String,
@@ -40,8 +43,8 @@ pub struct Proposal {
 }
 
 impl Controller {
-    /// Proposes an intervention by hand and tries it dry at once. One that the dry run refuses is returned as
-    /// rejected, with the reason.
+    /// Proposes an intervention by hand and tries it dry at once. One that a guard or the dry run refuses is returned
+    /// as rejected, with the reason. The target must be known.
     pub async fn propose(
         &self,
         tenant: &TenantId,
@@ -62,6 +65,12 @@ impl Controller {
                 wrong(format!("success criterion `{source}`: {}", words.join("; ")))
             })?;
         }
+        inner.store.resources().get(tenant, &proposal.target).await?;
+        let history = inner.history(tenant, now).await?;
+        let reason = match storm(&history, &inner.limits, now) {
+            Some(words) => format!("{} · {words}", proposal.reason),
+            None => proposal.reason,
+        };
         let seen = inner.sensor.assessment(tenant, &proposal.target, now).await;
         let plan = Plan {
             target: proposal.target,
@@ -77,13 +86,12 @@ impl Controller {
                 max_per_hour: inner.limits.tenant_per_hour,
                 min_available: 0,
             },
-            risk: proposal.risk,
+            risk: proposal.risk.max(FLOOR_WITHOUT_AUTONOMY),
         };
         let id = inner.fresh_id(now)?;
         let proposer = Proposer::Principal { id: by };
         let _working = inner.working(id);
-        let mut made =
-            inner.new_intervention(id, plan, proposal.kind, proposer, proposal.reason, seen.as_ref(), now);
+        let mut made = inner.new_intervention(id, plan, proposal.kind, proposer, reason, seen.as_ref(), now);
         made.state_reason = "its dry run follows".to_owned();
         let entry = machine::proposed(&made, actor.clone());
         let made = inner.store.interventions().create(tenant, &made, entry.into(), now).await?;
@@ -236,20 +244,9 @@ impl Inner {
             // The machine says so in its own words.
             return Ok(Ok((Vec::new(), plan.risk)));
         }
-        if matches!(proposed.proposer, Proposer::Principal { .. }) {
-            let history = self.history(tenant, now).await?;
-            let other = |a: &&crate::plan::Attempt| {
-                a.id != proposed.id && a.target == proposed.target && !a.state.is_final()
-            };
-            if let Some(other) = history.attempts.iter().find(other) {
-                let words =
-                    format!("intervention {} on {} is {}", other.id, other.target, other.state.as_str());
-                return Ok(Err(words));
-            }
-            let cooldown = plan.envelope.cooldown.max(self.limits.cooldown_floor);
-            if let Some(words) = cooling(cooldown, &proposed.target, None, &history, now) {
-                return Ok(Err(words));
-            }
+        let by_hand = matches!(proposed.proposer, Proposer::Principal { .. });
+        if by_hand && let Some(words) = self.stops_by_hand(tenant, proposed, now).await? {
+            return Ok(Err(words));
         }
         let previews = match self.previews(tenant, plan).await {
             Ok(previews) => previews,
@@ -262,11 +259,26 @@ impl Inner {
         if let Ok(actuator) = self.actuators.get(&plan.actuator) {
             risk = plan.steps.iter().map(|step| actuator.risk_floor(step)).fold(risk, RiskClass::max);
         }
-        // What cannot be undone is never automatic.
-        if previews.iter().any(|p| !p.reversible) {
-            risk = risk.max(RiskClass::Medium);
+        // What cannot be undone is never automatic, and what no playbook stands behind has earned no autonomy.
+        if by_hand || previews.iter().any(|p| !p.reversible) {
+            risk = risk.max(FLOOR_WITHOUT_AUTONOMY);
         }
         Ok(Ok((previews, risk)))
+    }
+
+    /// The words of the guard that stops what somebody wants by hand; the guards are those of playbooks.
+    async fn stops_by_hand(
+        &self,
+        tenant: &TenantId,
+        proposed: &Intervention,
+        now: Timestamp,
+    ) -> Result<Option<String>, ControllerError> {
+        let mut history = self.history(tenant, now).await?;
+        history.attempts.retain(|a| a.id != proposed.id);
+        let freezes = self.freezes(tenant).await?;
+        let seen = Past { history: &history, freezes: &freezes, limits: &self.limits, now };
+        let cooldown = proposed.plan.envelope.cooldown;
+        Ok(first_that_stops_by_hand(&proposed.target, cooldown, &seen).map(|(_, words)| words))
     }
 
     /// What each step would do now.

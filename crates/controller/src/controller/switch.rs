@@ -37,7 +37,7 @@ pub(super) fn playbook_frozen_key(id: PlaybookId) -> String {
 }
 
 impl Controller {
-    /// Freezes a scope. In force when this returns, also where only the file could be written: then the entry
+    /// Freezes a scope, for a reason that is not empty. In force when this returns, also where only the file could be written: then the entry
     /// follows, marked late, when the database takes it.
     pub async fn freeze(
         &self,
@@ -47,6 +47,9 @@ impl Controller {
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), ControllerError> {
+        if reason.trim().is_empty() {
+            return Err(ControllerError::Invalid("say why it is frozen: the reason is empty".to_owned()));
+        }
         let inner = &self.inner;
         let freeze = Freeze {
             scope: scope.clone(),

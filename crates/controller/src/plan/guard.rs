@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use echobase_store::freeze::Freeze;
 use echobase_types::intervention::{InterventionState as S, InterventionType};
 use echobase_types::playbook::Playbook;
 use echobase_types::{InterventionId, ResourceId, Timestamp, duration};
 
-use super::{Attempt, History, Situation};
+use super::{Attempt, History, Limits};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -71,50 +72,92 @@ fn acted(attempt: &Attempt) -> bool {
         || matches!(attempt.state, S::Verified | S::RolledBack | S::RollbackFailed | S::Failed)
 }
 
+/// What guards look at, whoever wants to act.
+pub(crate) struct Past<'a> {
+    /// The past.
+    pub(crate) history: &'a History,
+    /// Freezes in force in the tenant.
+    pub(crate) freezes: &'a [Freeze],
+    /// The limits.
+    pub(crate) limits: &'a Limits,
+    /// The present.
+    pub(crate) now: Timestamp,
+}
+
 /// The first guard that stops a playbook on a target, with the reason in words.
 pub(super) fn first_that_stops(
     playbook: &Playbook,
     target: &ResourceId,
-    seen: &Situation<'_>,
+    seen: &Past<'_>,
 ) -> Option<(Guard, String)> {
-    let history = seen.history;
-    if let Some(freeze) = seen.freezes.iter().find(|f| f.scope.covers(target, Some(playbook.id))) {
-        return Some((Guard::Freeze, format!("{} is frozen: {}", freeze.scope, freeze.reason)));
+    if let Some(words) = frozen(target, Some(playbook), seen) {
+        return Some((Guard::Freeze, words));
     }
-    if let Some(other) = pending(playbook, target, history) {
-        return Some((
-            Guard::Pending,
-            format!("intervention {} on it is {}", other.id, other.state.as_str()),
-        ));
+    if let Some(other) = pending(playbook, target, seen.history) {
+        return Some((Guard::Pending, waits_on(other)));
     }
     if let Some(words) = ineffective(playbook, target, seen) {
         return Some((Guard::Ineffective, words));
     }
     let cooldown = playbook.envelope.cooldown.max(seen.limits.cooldown_floor);
-    if let Some(words) = cooling(cooldown, target, Some(playbook), history, seen.now) {
+    if let Some(words) = cooling(cooldown, target, Some(playbook), seen) {
         return Some((Guard::Cooldown, words));
     }
+    used_up(Some(playbook), seen)
+}
+
+/// The first guard that stops what somebody wants by hand on a target, with the reason in words. The past is that of
+/// all others: it does not hold the proposal itself.
+pub(crate) fn first_that_stops_by_hand(
+    target: &ResourceId,
+    cooldown: Duration,
+    seen: &Past<'_>,
+) -> Option<(Guard, String)> {
+    if let Some(words) = frozen(target, None, seen) {
+        return Some((Guard::Freeze, words));
+    }
+    // What a person wants takes no other's place, either.
+    let open = |a: &&Attempt| a.target == *target && !a.state.is_final();
+    if let Some(other) = seen.history.attempts.iter().find(open) {
+        return Some((Guard::Pending, waits_on(other)));
+    }
+    if let Some(words) = cooling(cooldown.max(seen.limits.cooldown_floor), target, None, seen) {
+        return Some((Guard::Cooldown, words));
+    }
+    used_up(None, seen)
+}
+
+fn frozen(target: &ResourceId, playbook: Option<&Playbook>, seen: &Past<'_>) -> Option<String> {
+    let freeze = seen.freezes.iter().find(|f| f.scope.covers(target, playbook.map(|p| p.id)))?;
+    Some(format!("{} is frozen: {}", freeze.scope, freeze.reason))
+}
+
+fn waits_on(other: &Attempt) -> String {
+    format!("intervention {} on it is {}", other.id, other.state.as_str())
+}
+
+/// The first hourly budget that is used up: the playbook's own, the tenant's, the installation's.
+fn used_up(playbook: Option<&Playbook>, seen: &Past<'_>) -> Option<(Guard, String)> {
+    let history = seen.history;
     let started = |attempt: &&Attempt| {
         let at = attempt.started_at.or_else(|| (!attempt.state.is_final()).then_some(attempt.created_at));
         at.is_some_and(|at| seen.now.since(at) < HOUR)
     };
+    let own = playbook.map(|playbook| {
+        let same = |a: &&Attempt| a.playbook.is_some_and(|(id, _)| id == playbook.id);
+        let count = history.attempts.iter().filter(started).filter(same).count() as u64;
+        (Guard::Rate, count, playbook.envelope.max_per_hour, "this playbook")
+    });
     let by_tenant = history.attempts.iter().filter(started).count() as u64;
-    let by_playbook = history
-        .attempts
-        .iter()
-        .filter(started)
-        .filter(|a| a.playbook.is_some_and(|(id, _)| id == playbook.id))
-        .count() as u64;
-    for (guard, count, most, whose) in [
-        (Guard::Rate, by_playbook, playbook.envelope.max_per_hour, "this playbook"),
+    let shared = [
         (Guard::TenantRate, by_tenant, seen.limits.tenant_per_hour, "this tenant"),
         (Guard::GlobalRate, history.started_global, seen.limits.global_per_hour, "this installation"),
-    ] {
-        if count >= u64::from(most) {
-            return Some((guard, format!("{whose} may act {most} times an hour, and did {count} times")));
-        }
-    }
-    None
+    ];
+    own.into_iter().chain(shared).find(|(_, count, most, _)| *count >= u64::from(*most)).map(
+        |(guard, count, most, whose)| {
+            (guard, format!("{whose} may act {most} times an hour, and did {count} times"))
+        },
+    )
 }
 
 /// An open intervention on the target that does not give way.
@@ -160,26 +203,25 @@ pub(super) fn superseded(playbook: &Playbook, target: &ResourceId, history: &His
 
 /// Whether a target is still cooling down. What acted counts for everybody; what was refused, taken back or not
 /// answered counts for the playbook that wanted it, so that it does not ask again at once.
-pub(crate) fn cooling(
+fn cooling(
     cooldown: Duration,
     target: &ResourceId,
     playbook: Option<&Playbook>,
-    history: &History,
-    now: Timestamp,
+    seen: &Past<'_>,
 ) -> Option<String> {
     let counts = |a: &&Attempt| {
         let same = matches!((a.playbook, playbook), (Some((id, _)), Some(p)) if id == p.id);
         a.target == *target && a.state.is_final() && a.state != S::Superseded && (acted(a) || same)
     };
-    let last = history.attempts.iter().filter(counts).map(|a| a.updated_at).max()?;
-    let left = cooldown.checked_sub(now.since(last)).filter(|left| !left.is_zero())?;
+    let last = seen.history.attempts.iter().filter(counts).map(|a| a.updated_at).max()?;
+    let left = cooldown.checked_sub(seen.now.since(last)).filter(|left| !left.is_zero())?;
     let left = duration::format(Duration::from_secs(left.as_secs().max(1)));
     Some(format!("{target} cools down for {left} more"))
 }
 
 /// Whether a playbook acted often enough without lasting effect. An attempt that was verified counts if its trouble
 /// came back: the condition holds again on the same target.
-fn ineffective(playbook: &Playbook, target: &ResourceId, seen: &Situation<'_>) -> Option<String> {
+fn ineffective(playbook: &Playbook, target: &ResourceId, seen: &Past<'_>) -> Option<String> {
     let limits = seen.limits;
     let released = seen.history.released.iter().filter(|(id, _)| *id == playbook.id).map(|(_, at)| *at).max();
     let from = (seen.now - limits.ineffective_window).max(released.unwrap_or(Timestamp::EPOCH));
@@ -200,11 +242,9 @@ fn ineffective(playbook: &Playbook, target: &ResourceId, seen: &Situation<'_>) -
 }
 
 /// Whether there is a storm: so many interventions in a short time that a person must look.
-pub(super) fn storm(seen: &Situation<'_>) -> Option<String> {
-    let limits = seen.limits;
-    let recent =
-        |a: &&Attempt| a.state != S::Superseded && seen.now.since(a.created_at) < limits.storm_window;
-    let count = seen.history.attempts.iter().filter(recent).count() as u64;
+pub(crate) fn storm(history: &History, limits: &Limits, now: Timestamp) -> Option<String> {
+    let recent = |a: &&Attempt| a.state != S::Superseded && now.since(a.created_at) < limits.storm_window;
+    let count = history.attempts.iter().filter(recent).count() as u64;
     (count >= u64::from(limits.storm_threshold.max(1))).then(|| {
         let window = duration::format(limits.storm_window);
         format!("{count} interventions within {window}: a person must approve each further one")

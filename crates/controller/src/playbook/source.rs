@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use super::{Fault, ParsedPlaybook, place};
+use super::keys::Shape;
+use super::{Fault, ParsedPlaybook, could_match, place, step};
 use crate::condition::Condition;
 
 /// Longest source in bytes.
@@ -22,12 +23,11 @@ const MAX_STEPS: usize = 16;
 
 /// A playbook: when this holds, propose that, under these limits.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Echobase playbook")]
+#[schemars(deny_unknown_fields, title = "Echobase playbook")]
 struct PlaybookFile {
     /// Its name, unique in the tenant: 1 to 63 of a-z, 0-9 and `-`.
     #[schemars(with = "String")]
-    name: Spanned<String>,
+    name: Option<Spanned<String>>,
     /// What it is for, in words.
     #[serde(default)]
     description: String,
@@ -36,9 +36,9 @@ struct PlaybookFile {
     selector: SelectorFile,
     /// The condition, in CEL over the assessment, such as `stability.score < 0.5`.
     #[schemars(with = "String")]
-    when: Spanned<String>,
+    when: Option<Spanned<String>>,
     /// How long the condition must hold, such as `30s`. Default: 0s.
-    #[schemars(with = "String")]
+    #[schemars(with = "Option<String>")]
     hold_for: Option<Spanned<String>>,
     /// `proactive`, `reactive`, `recovery` or `optimisation`. Default: `reactive`.
     #[serde(rename = "type")]
@@ -49,15 +49,15 @@ struct PlaybookFile {
     risk: Option<Spanned<String>>,
     /// The actuator: `process`, `command`, `webhook`.
     #[schemars(with = "String")]
-    actuator: Spanned<String>,
+    actuator: Option<Spanned<String>>,
     /// What to do, in order: 1 to 16 steps.
     #[schemars(with = "Vec<StepFile>")]
-    steps: Spanned<Vec<StepFile>>,
+    steps: Option<Spanned<Vec<Spanned<StepFile>>>>,
     /// CEL conditions that must all hold afterwards; else what was done is undone.
     #[schemars(with = "Vec<String>")]
-    success: Spanned<Vec<Spanned<String>>>,
+    success: Option<Spanned<Vec<Spanned<String>>>>,
     /// How long success may take to show. Default: 2m.
-    #[schemars(with = "String")]
+    #[schemars(with = "Option<String>")]
     verify_within: Option<Spanned<String>>,
     /// Limits.
     #[serde(default)]
@@ -69,37 +69,39 @@ struct PlaybookFile {
 
 /// Which resources: all conditions that are set must hold.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 struct SelectorFile {
     /// `host`, `service`, `agent`, `engine` or `process`.
-    #[schemars(with = "String")]
+    #[schemars(with = "Option<String>")]
     kind: Option<Spanned<String>>,
     /// Id of a resource, or a pattern with `*`.
-    resource: Option<String>,
+    #[schemars(with = "Option<String>")]
+    resource: Option<Spanned<String>>,
 }
 
 /// One step.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 struct StepFile {
     /// The action of the actuator, such as `restart`, `scale` or `run`.
     #[schemars(with = "String")]
-    action: Spanned<String>,
+    action: Option<Spanned<String>>,
     /// Its arguments.
     #[serde(default)]
-    arguments: BTreeMap<String, Scalar>,
-    /// Argument vector of a command.
-    #[serde(default)]
-    argv: Vec<String>,
+    #[schemars(with = "BTreeMap<String, Scalar>")]
+    arguments: Arguments,
+    /// Refused: commands get their arguments from the configuration.
+    #[schemars(with = "Option<Vec<String>>")]
+    argv: Option<Spanned<Vec<String>>>,
 }
 
 /// Limits within which it stays.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 struct EnvelopeFile {
     /// Time after an intervention on a target before the next. Default and least: 5m (the operator's configuration
     /// may lower the least).
-    #[schemars(with = "String")]
+    #[schemars(with = "Option<String>")]
     cooldown: Option<Spanned<String>>,
     /// Units one intervention may touch. Default: 1.
     #[schemars(with = "Option<u32>")]
@@ -179,6 +181,30 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
+/// Arguments, each with its place.
+#[derive(Debug, Default)]
+struct Arguments(Vec<(Spanned<String>, Spanned<Scalar>)>);
+
+impl<'de> Deserialize<'de> for Arguments {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Arguments;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("arguments with their names")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Arguments, A::Error> {
+                let mut all = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    all.push(entry);
+                }
+                Ok(Arguments(all))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
 /// The JSON Schema of the YAML form.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(PlaybookFile).to_value()
@@ -194,15 +220,18 @@ pub(super) fn read(text: &str) -> Result<ParsedPlaybook, Vec<Fault>> {
         budget: serde_saphyr::budget! { max_depth: 16, max_nodes: 2_000, max_documents: 1, max_aliases: 0 },
         with_snippet: false,
     };
-    let file: PlaybookFile = serde_saphyr::from_str_with_options(text, options).map_err(|e| {
-        let (line, column) = e.location().map_or((1, 1), |l| (l.line(), l.column()));
-        let said = e.without_snippet().to_string();
-        // The place stands in its own fields.
-        let detail = said.split(" at line ").next().unwrap_or(&said).to_owned();
-        vec![Fault { line: narrow(line), column: narrow(column), key: String::new(), message: detail }]
-    })?;
     let mut check = Check { text, faults: Vec::new() };
-    let parsed = check.playbook(file);
+    match serde_saphyr::from_str_with_options::<Shape>(text, options.clone()) {
+        Ok(shape) => check.keys(&shape),
+        Err(e) => check.unreadable(&e),
+    }
+    let parsed = match serde_saphyr::from_str_with_options::<Spanned<PlaybookFile>>(text, options) {
+        Ok(file) => check.playbook(file),
+        Err(e) => {
+            check.unreadable(&e);
+            None
+        }
+    };
     match parsed {
         Some(parsed) if check.faults.is_empty() => Ok(parsed),
         _ => {
@@ -232,22 +261,53 @@ impl Check<'_> {
         });
     }
 
-    fn playbook(&mut self, file: PlaybookFile) -> Option<ParsedPlaybook> {
-        let name_fits = (1..=63).contains(&file.name.value.len())
-            && file.name.value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if !name_fits {
-            self.fault(file.name.referenced, "name", "use 1 to 63 of a-z, 0-9 and `-`");
+    /// What the parser says of a text that has not the form.
+    fn unreadable(&mut self, e: &serde_saphyr::Error) {
+        let (line, column) = e.location().map_or((1, 1), |l| (l.line(), l.column()));
+        let said = e.without_snippet().to_string();
+        // The place stands in its own fields.
+        let message = said.split(" at line ").next().unwrap_or(&said).to_owned();
+        self.faults.push(Fault { line: narrow(line), column: narrow(column), key: String::new(), message });
+    }
+
+    /// Every key that the form does not have.
+    fn keys(&mut self, shape: &Shape) {
+        let mut all = vec![
+            ("", shape.strangers::<PlaybookFile>()),
+            ("selector.", shape.below("selector").strangers::<SelectorFile>()),
+            ("envelope.", shape.below("envelope").strangers::<EnvelopeFile>()),
+        ];
+        let steps = shape.below("steps").members();
+        all.extend(steps.iter().map(|step| ("steps.", step.strangers::<StepFile>())));
+        for (above, strangers) in all {
+            for (at, key, words) in strangers {
+                self.fault(at, &format!("{above}{key}"), words);
+            }
         }
-        let selector = Selector {
-            kind: self.word(
-                "selector.kind",
-                file.selector.kind,
-                ResourceKind::parse,
-                &ResourceKind::ALL.map(|k| k.as_str()),
-            ),
-            resource: file.selector.resource,
+    }
+
+    /// What must be there; where it is not, the place is that of what it should stand in.
+    fn required<T>(&mut self, key: &str, found: Option<T>, within: Location) -> Option<T> {
+        if found.is_none() {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            self.fault(within, key, format!("missing field `{name}`"));
+        }
+        found
+    }
+
+    fn playbook(&mut self, file: Spanned<PlaybookFile>) -> Option<ParsedPlaybook> {
+        let (whole, file) = (file.referenced, file.value);
+        let name = self.required("name", file.name, whole);
+        let name_fits = |name: &str| {
+            (1..=63).contains(&name.len())
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         };
-        let condition = self.condition("when", &file.when);
+        if let Some(name) = name.as_ref().filter(|name| !name_fits(&name.value)) {
+            self.fault(name.referenced, "name", "use 1 to 63 of a-z, 0-9 and `-`");
+        }
+        let selector = self.selector(file.selector);
+        let condition =
+            self.required("when", file.when, whole).and_then(|when| self.condition("when", &when));
         let hold_for = self.length("hold_for", file.hold_for, Duration::ZERO, Duration::from_secs(86_400));
         let kind = self
             .word("type", file.kind, InterventionType::parse, &InterventionType::ALL.map(|t| t.as_str()))
@@ -258,52 +318,91 @@ impl Check<'_> {
         let autonomy = self
             .word("autonomy", file.autonomy, Autonomy::parse, &Autonomy::ALL.map(|a| a.as_str()))
             .unwrap_or(Autonomy::Suggest);
-        if file.actuator.value.trim().is_empty() {
-            self.fault(file.actuator.referenced, "actuator", "name the actuator, such as `process`");
-        }
-        let steps = self.steps(file.steps);
-        if file.success.value.is_empty() {
+        let actuator = self.required("actuator", file.actuator, whole);
+        let known = |name: &str| step::ACTUATORS.iter().find(|known| **known == name).copied();
+        let actuator = self.word("actuator", actuator, known, &step::ACTUATORS);
+        let steps = self.required("steps", file.steps, whole);
+        let steps = steps.map(|steps| self.steps(actuator.unwrap_or_default(), steps));
+        let success = self.required("success", file.success, whole);
+        if let Some(success) = success.as_ref().filter(|s| s.value.is_empty()) {
             self.fault(
-                file.success.referenced,
+                success.referenced,
                 "success",
                 "name at least one condition that proves the effect; without one nothing could ever be verified",
             );
         }
-        let success: Vec<Condition> =
-            file.success.value.iter().filter_map(|c| self.condition("success", c)).collect();
+        let success = success.map(|all| {
+            all.value.iter().filter_map(|c| self.condition("success", c)).collect::<Vec<Condition>>()
+        });
         let day = Duration::from_secs(86_400);
         let verify_within = self.length("verify_within", file.verify_within, Duration::from_secs(120), day);
         let envelope = self.envelope(file.envelope);
         Some(ParsedPlaybook {
-            name: file.name.value,
+            name: name?.value,
             description: file.description,
             selector,
             condition: condition?,
             hold_for,
             kind,
             risk,
-            actuator: file.actuator.value,
-            steps,
-            success,
+            actuator: actuator?.to_owned(),
+            steps: steps?,
+            success: success?,
             verify_within,
             envelope,
             autonomy,
         })
     }
 
-    fn steps(&mut self, steps: Spanned<Vec<StepFile>>) -> Vec<Step> {
+    fn selector(&mut self, file: SelectorFile) -> Selector {
+        let kind = self.word(
+            "selector.kind",
+            file.kind,
+            ResourceKind::parse,
+            &ResourceKind::ALL.map(|k| k.as_str()),
+        );
+        if let Some(pattern) = &file.resource {
+            let kinds = kind.map_or_else(|| ResourceKind::ALL.to_vec(), |kind| vec![kind]);
+            if !could_match(&pattern.value, &kinds) {
+                let kinds: Vec<&str> = kinds.iter().map(|k| k.as_str()).collect();
+                let words = format!(
+                    "`{}` takes in no resource: write an id or a pattern, such as `{}:shop/*`; kinds are {}",
+                    pattern.value,
+                    kinds.get(1).or(kinds.first()).copied().unwrap_or_default(),
+                    kinds.join(", ")
+                );
+                self.fault(pattern.referenced, "selector.resource", words);
+            }
+        }
+        Selector { kind, resource: file.resource.map(|pattern| pattern.value) }
+    }
+
+    fn steps(&mut self, actuator: &str, steps: Spanned<Vec<Spanned<StepFile>>>) -> Vec<Step> {
         if steps.value.is_empty() || steps.value.len() > MAX_STEPS {
             self.fault(steps.referenced, "steps", format!("name 1 to {MAX_STEPS} steps"));
         }
         let mut all = Vec::new();
         for step in steps.value {
-            if step.action.value.trim().is_empty() {
-                self.fault(step.action.referenced, "steps.action", "name the action, such as `restart`");
+            let (at, step) = (step.referenced, step.value);
+            let Some(action) = self.required("steps.action", step.action, at) else { continue };
+            let arguments: Vec<(Spanned<String>, Spanned<String>)> = step
+                .arguments
+                .0
+                .into_iter()
+                .map(|(name, value)| {
+                    let value = Spanned::new(value.value.0, value.referenced, value.defined);
+                    (name, value)
+                })
+                .collect();
+            let argv = step.argv.filter(|argv| !argv.value.is_empty()).map(|argv| argv.referenced);
+            let said = step::Said { at, action: &action, arguments: &arguments, argv };
+            for (at, key, words) in step::faults(actuator, &said) {
+                self.fault(at, &key, words);
             }
             all.push(Step {
-                action: step.action.value,
-                arguments: step.arguments.into_iter().map(|(k, v)| (k, v.0)).collect(),
-                argv: step.argv,
+                action: action.value,
+                arguments: arguments.into_iter().map(|(k, v)| (k.value, v.value)).collect(),
+                argv: Vec::new(),
             });
         }
         all
@@ -377,7 +476,7 @@ impl Check<'_> {
         &mut self,
         key: &str,
         text: Option<Spanned<String>>,
-        parse: fn(&str) -> Option<T>,
+        parse: impl Fn(&str) -> Option<T>,
         known: &[&str],
     ) -> Option<T> {
         let text = text?;
@@ -406,7 +505,7 @@ risk: low
 actuator: process
 steps:
   - action: restart
-    arguments: { instances: 1 }
+    arguments: { instance: 1 }
 success:
   - stability.score >= 0.7
 verify_within: 90s
@@ -423,7 +522,7 @@ autonomy: auto
         assert_eq!(parsed.selector.kind, Some(ResourceKind::Service));
         assert_eq!(parsed.hold_for, Duration::from_secs(20));
         assert_eq!(parsed.kind, InterventionType::Proactive);
-        assert_eq!(parsed.steps[0].arguments["instances"], "1");
+        assert_eq!(parsed.steps[0].arguments["instance"], "1");
         assert_eq!(parsed.envelope.cooldown, Duration::from_secs(600));
         assert_eq!((parsed.envelope.max_units, parsed.envelope.max_per_hour), (1, 2));
         assert_eq!(parsed.autonomy, Autonomy::Auto);
@@ -442,11 +541,41 @@ autonomy: auto
             ("autonomy: auto", "autonomy: full", 19, 11, "`full`"),
             ("max_per_hour: 2", "max_per_hour: 0", 18, 17, "at least 1"),
             ("cooldown: 10m", "cooldown: 10m\n  max_share: 1.5", 18, 14, "0 to 1"),
-            ("actuator: process", "actuator: ''", 9, 11, "name the actuator"),
-            ("actuator: process\n", "", 18, 1, "missing field `actuator`"),
+            ("actuator: process", "actuator: ''", 9, 11, "is not one of process, command, webhook"),
+            ("actuator: process\n", "", 1, 1, "missing field `actuator`"),
             ("  - stability.score >= 0.7", "  []", 14, 3, "at least one condition"),
             ("name: restart-on-leak", "name: a\nname: b", 2, 1, "uplicate"),
             ("risk: low", "risk: [low", 8, 7, ""),
+            ("actuator: process", "actuator: nonsense", 9, 11, "`nonsense` is not one of process"),
+            ("action: restart", "action: reboot", 11, 13, "has `restart` and `scale`, not `reboot`"),
+            ("action: restart", "action: ''", 11, 13, "name the action"),
+            ("- action: restart\n    arg", "- arg", 11, 5, "missing field `action`"),
+            ("instance: 1", "banana: 1", 12, 18, "takes no argument `banana`"),
+            ("instance: 1", "instance: -1", 12, 28, "not a whole number from 0"),
+            ("instance: 1", "instance: one", 12, 28, "not a whole number from 0"),
+            ("restart\n    arguments: { instance: 1 }", "scale", 11, 13, "either `by` or `to`"),
+            (
+                "restart\n    arguments: { instance: 1",
+                "scale\n    arguments: { by: 1, to: 2",
+                12,
+                22,
+                "either",
+            ),
+            ("restart\n    arguments: { instance: 1", "scale\n    arguments: { by: 0", 12, 22, "1 or -1"),
+            ("restart\n    arguments: { instance: 1", "scale\n    arguments: { to: 0", 12, 22, "from 1"),
+            (
+                "restart\n    arguments: { instance: 1",
+                "scale\n    arguments: { banana: 1",
+                12,
+                18,
+                "`banana`",
+            ),
+            ("    arguments: {", "    argv: [rm]\n    arguments: {", 12, 11, "its own argument vector"),
+            ("kind: service", "kind: service\n  bogus: 1", 5, 3, "no key `bogus`; there are kind, resource"),
+            ("kind: service", "resource: 'no such'", 4, 13, "takes in no resource"),
+            ("kind: service", "kind: host\n  resource: service:*", 5, 13, "takes in no resource"),
+            ("max_per_hour", "max_hour", 18, 3, "no key `max_hour`"),
+            ("  - action: restart", "  - action: restart\n    to: 1", 12, 5, "no key `to`"),
         ] {
             let text = GOOD.replace(from, to);
             assert_ne!(text, GOOD, "{from}");
@@ -462,6 +591,67 @@ autonomy: auto
         let text = GOOD.replace("20s", "soon").replace("0.7", "high").replace("auto\n", "full\n");
         let lines: Vec<u32> = read(&text).unwrap_err().iter().map(|f| f.line).collect();
         assert_eq!(lines, [6, 14, 19]);
+    }
+
+    /// The playbook with these steps instead.
+    fn with_steps(actuator: &str, step: &str) -> String {
+        let steps = "steps:\n  - action: restart\n    arguments: { instance: 1 }\n";
+        GOOD.replace("actuator: process", &format!("actuator: {actuator}"))
+            .replace(steps, &format!("steps:\n  - {step}\n"))
+    }
+
+    #[test]
+    fn each_actuator_takes_its_own_actions_and_arguments() {
+        for (actuator, step, place) in [
+            ("process", "action: restart", None),
+            ("process", "{ action: scale, arguments: { by: -1 } }", None),
+            ("process", "{ action: scale, arguments: { to: 3 } }", None),
+            ("process", "{ action: run, arguments: { command: x } }", Some((11, 15))),
+            ("command", "{ action: run, arguments: { command: clean, depth: 3 } }", None),
+            ("command", "{ action: restart }", Some((11, 15))),
+            ("command", "{ action: run }", Some((11, 5))),
+            ("command", "{ action: run, arguments: { command: '' } }", Some((11, 42))),
+            ("webhook", "{ action: mend, arguments: { webhook: ops, reversible: true } }", None),
+            ("webhook", "{ action: mend, arguments: { url: 'https://hooks.example.org/x' } }", None),
+            ("webhook", "{ action: mend }", Some((11, 15))),
+            (
+                "webhook",
+                "{ action: mend, arguments: { webhook: ops, url: 'https://a.example' } }",
+                Some((11, 43)),
+            ),
+            ("webhook", "{ action: mend, arguments: { url: 'http://hooks.example.org/x' } }", Some((11, 39))),
+            ("webhook", "{ action: mend, arguments: { url: 'https://10.0.0.1/x' } }", Some((11, 39))),
+        ] {
+            let faults = read(&with_steps(actuator, step)).err().unwrap_or_default();
+            let places: Vec<_> = faults.iter().map(|f| (f.line, f.column)).collect();
+            assert_eq!(places, place.into_iter().collect::<Vec<_>>(), "{actuator} {step}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn keys_that_are_not_known_hide_no_other_fault() {
+        let text = GOOD
+            .replace("kind: service", "bogus: 1\n  kind: pod")
+            .replace("risk: low", "rysk: low")
+            .replace("actuator: process\n", "")
+            .replace("instance: 1", "banana: 1")
+            .replace("cooldown", "cool")
+            .replace("0.7", "high");
+        let faults = read(&text).unwrap_err();
+        let keys: Vec<_> = faults.iter().map(|f| (f.line, f.key.as_str())).collect();
+        let expected = [
+            (1, "actuator"),
+            (4, "selector.bogus"),
+            (5, "selector.kind"),
+            (9, "rysk"),
+            (14, "success"),
+            (17, "envelope.cool"),
+        ];
+        assert_eq!(keys, expected, "{faults:?}");
+        // Where the typed reader gives up, too.
+        let text = text.replace("max_per_hour: 2", "max_per_hour: many");
+        let lines: Vec<_> = read(&text).unwrap_err().iter().map(|f| f.line).collect();
+        assert_eq!(lines, [4, 9, 17, 18]);
     }
 
     #[test]

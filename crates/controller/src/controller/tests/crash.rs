@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use echobase_store::lease::Acquired;
-use echobase_types::intervention::{InterventionState as S, RiskClass};
+use echobase_types::intervention::InterventionState as S;
 use tokio::task::JoinSet;
 
 use super::plant::*;
@@ -34,7 +34,7 @@ async fn a_step_that_was_under_way_is_settled_by_its_target() {
     ] {
         let plant = Plant::new().await;
         plant.recorder.set(|k| k.knows = knows);
-        let made = plant.propose(RiskClass::Low, at(0)).await;
+        let made = plant.propose_and_approve(at(0)).await;
         let plant = killed(plant, stop).await;
         let left = plant.get(made.id).await;
         assert_eq!((left.state, left.receipts.len()), (S::Executing, 0));
@@ -58,7 +58,7 @@ async fn a_step_that_was_under_way_is_settled_by_its_target() {
 async fn a_way_back_asked_for_while_a_step_is_under_way_undoes_that_step_too() {
     for stop in [Stop::Before, Stop::After] {
         let plant = Plant::new().await;
-        let made = plant.propose(RiskClass::Low, at(0)).await;
+        let made = plant.propose_and_approve(at(0)).await;
         let plant = killed(plant, stop).await;
         plant.controller.rollback(&tenant(), made.id, "back", actor(2), at(11)).await.unwrap();
         plant.controller.tick(at(12)).await.unwrap();
@@ -89,7 +89,7 @@ async fn what_was_proposed_or_approved_before_a_crash_goes_on_after_it() {
 #[tokio::test]
 async fn of_two_controllers_one_acts_and_the_late_one_is_fenced_off() {
     let plant = Plant::new().await;
-    let made = plant.propose(RiskClass::Low, at(0)).await;
+    let made = plant.propose_and_approve(at(0)).await;
     // The first one hangs in its step, and its lease runs out.
     plant.recorder.set(|k| k.stop = Stop::Before);
     let mut hanging = JoinSet::new();

@@ -154,17 +154,20 @@ async fn bad_proposals_and_playbooks_are_refused_with_the_reason() {
     refused.steps[0].action = "refuse".into();
     let refused = plant.controller.propose(&tenant(), refused, actor(1), at(0)).await.unwrap();
     assert_eq!((refused.state, refused.state_reason.as_str()), (S::Rejected, "this step is never done"));
-    let source = PLAYBOOK.replace("recorder", "nowhere");
+    let source = PLAYBOOK.replace("actuator: webhook", "actuator: process").replace(
+        "[{ action: one, arguments: { webhook: x } }, { action: two, arguments: { webhook: x } }]",
+        "[{ action: restart }]",
+    );
     let parsed = crate::playbook::parse(&source).unwrap();
     let unknown =
         plant.controller.save_playbook(&tenant(), None, parsed, &source, true, actor(1), at(0)).await;
-    assert!(unknown.unwrap_err().to_string().contains("there are recorder"));
+    assert!(unknown.unwrap_err().to_string().contains("there are webhook"));
 }
 
 #[tokio::test]
 async fn nothing_is_begun_while_frozen_and_rollbacks_go_on() {
     let plant = Plant::new().await;
-    let running = plant.propose(RiskClass::Low, at(0)).await;
+    let running = plant.propose_and_approve(at(0)).await;
     plant.controller.tick(at(0)).await.unwrap();
     assert_eq!(plant.get(running.id).await.state, S::Executing);
     plant.controller.freeze(&tenant(), FreezeScope::Tenant, "stop", actor(2), at(1)).await.unwrap();
@@ -174,10 +177,9 @@ async fn nothing_is_begun_while_frozen_and_rollbacks_go_on() {
     plant.controller.rollback(&tenant(), running.id, "back", actor(2), at(3)).await.unwrap();
     plant.controller.tick(at(3)).await.unwrap();
     assert_eq!(plant.get(running.id).await.state, S::RolledBack);
-    // A person may still ask; it waits until the freeze is over.
-    let waiting = plant.propose(RiskClass::Low, at(400)).await;
-    plant.controller.tick(at(400)).await.unwrap();
-    assert_eq!(plant.get(waiting.id).await.state, S::Approved);
+    // What a person wants by hand is stopped by the same guard.
+    let asked = plant.propose(RiskClass::Medium, at(400)).await;
+    assert_eq!((asked.state, asked.state_reason.as_str()), (S::Rejected, "tenant is frozen: stop"));
     for n in [2, 3] {
         plant
             .controller
@@ -185,16 +187,110 @@ async fn nothing_is_begun_while_frozen_and_rollbacks_go_on() {
             .await
             .unwrap();
     }
-    plant.controller.tick(at(402)).await.unwrap();
+    // What was approved before a freeze waits until it is over.
+    let waiting = plant.propose_and_approve(at(402)).await;
+    plant.controller.freeze(&tenant(), FreezeScope::Tenant, "stop", actor(2), at(402)).await.unwrap();
+    plant.controller.tick(at(403)).await.unwrap();
+    assert_eq!(plant.get(waiting.id).await.state, S::Approved);
+    for n in [2, 3] {
+        plant
+            .controller
+            .release(&tenant(), FreezeScope::Tenant, "go", person(n), actor(n), at(404))
+            .await
+            .unwrap();
+    }
+    plant.controller.tick(at(405)).await.unwrap();
     assert_eq!(plant.get(waiting.id).await.state, S::Executing);
     assert_eq!(plant.recorder.effects(), ["apply 0 one", "revert 0 one", "apply 0 one"]);
-    assert_eq!(plant.ledger("freeze.").await, ["set", "request_release", "release"]);
+    assert_eq!(
+        plant.ledger("freeze.").await,
+        ["set", "request_release", "release", "set", "request_release", "release"]
+    );
+}
+
+#[tokio::test]
+async fn a_freeze_says_why() {
+    let plant = Plant::new().await;
+    for reason in ["", " \n"] {
+        let refused = plant.controller.freeze(&tenant(), FreezeScope::Tenant, reason, actor(1), at(0)).await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    assert_eq!(plant.controller.freezes(&tenant()).await.unwrap(), []);
+    assert!(!plant.folder.path().join("freeze").exists());
+}
+
+#[tokio::test]
+async fn low_risk_by_hand_is_medium_and_waits_for_another_person() {
+    let plant = Plant::new().await;
+    let made = plant.propose(RiskClass::Low, at(0)).await;
+    assert_eq!((made.state, made.risk, made.approvals.len()), (S::Validated, RiskClass::Medium, 0));
+    plant.controller.tick(at(1)).await.unwrap();
+    assert_eq!((plant.states().await, plant.recorder.effects()), (vec![S::Validated], Vec::new()));
+    let digest = made.digest.unwrap();
+    let own = plant.controller.approve(&tenant(), made.id, person(1), &digest, at(2)).await;
+    assert_eq!(own.unwrap_err().kind(), ErrorKind::Denied);
+    plant.controller.approve(&tenant(), made.id, person(2), &digest, at(3)).await.unwrap();
+    plant.controller.tick(at(3)).await.unwrap();
+    assert_eq!(plant.recorder.effects(), ["apply 0 one"]);
+    plant.ledger("").await;
+}
+
+#[tokio::test]
+async fn the_rates_stop_what_is_wanted_by_hand_too() {
+    type Change = fn(&mut crate::config::ControllerConfig);
+    let cases: [(Change, &str); 2] = [
+        (|c| c.tenant_per_hour = 2, "this tenant may act 2 times an hour"),
+        (|c| c.global_per_hour = 2, "this installation may act 2 times an hour"),
+    ];
+    for (change, words) in cases {
+        let plant = Plant::with(|c| {
+            c.cooldown_floor = Duration::ZERO;
+            change(c);
+        })
+        .await;
+        for now in [0, 100] {
+            plant.propose_and_approve(at(now)).await;
+            plant.controller.tick(at(now)).await.unwrap();
+            plant.cycle(0.9, at(now + 10)).await;
+            plant.cycle(0.9, at(now + 20)).await;
+        }
+        assert_eq!(plant.states().await, [S::Verified; 2]);
+        let third = plant.propose(RiskClass::Medium, at(200)).await;
+        assert_eq!(third.state, S::Rejected);
+        assert!(third.state_reason.contains(words), "{}", third.state_reason);
+        let later = plant.propose(RiskClass::Medium, at(4_000)).await;
+        assert_eq!(later.state, S::Validated, "{}", later.state_reason);
+        plant.ledger("").await;
+    }
+}
+
+#[tokio::test]
+async fn in_a_storm_the_approver_of_a_manual_proposal_is_told() {
+    let plant = Plant::new().await;
+    for now in 0..5 {
+        let made = plant.propose(RiskClass::Low, at(now)).await;
+        assert_eq!(made.reason, "it looks bad");
+        plant.controller.cancel(&tenant(), made.id, "no need", actor(1), at(now)).await.unwrap();
+    }
+    let sixth = plant.propose(RiskClass::Low, at(5)).await;
+    assert_eq!((sixth.state, sixth.risk), (S::Validated, RiskClass::Medium));
+    assert!(sixth.reason.contains("5 interventions within 10m"), "{}", sixth.reason);
+}
+
+#[tokio::test]
+async fn a_target_that_nobody_knows_is_not_found() {
+    let plant = Plant::new().await;
+    let mut unknown = plant.proposal(RiskClass::Medium);
+    unknown.target = "service:shop/ordres".parse().unwrap();
+    let refused = plant.controller.propose(&tenant(), unknown, actor(1), at(0)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
+    assert_eq!((plant.states().await, plant.ledger("").await), (Vec::new(), Vec::new()));
 }
 
 #[tokio::test]
 async fn the_file_alone_freezes_and_the_database_catches_up() {
     let plant = Plant::new().await;
-    let waiting = plant.propose(RiskClass::Low, at(0)).await;
+    let waiting = plant.propose_and_approve(at(0)).await;
     let freeze = Freeze {
         scope: FreezeScope::Tenant,
         reason: "the disk was full".into(),
@@ -248,7 +344,7 @@ async fn the_loop_runs_by_itself_and_gives_its_lease_back() {
     let mut tasks = tokio::task::JoinSet::new();
     let mut changes = plant.controller.subscribe();
     tasks.spawn(plant.controller.clone().run(shutdown.clone()));
-    let made = plant.propose(RiskClass::Low, T0).await;
+    let made = plant.propose_and_approve(T0).await;
     let executed = async {
         loop {
             if let Ok(Change::Intervention { intervention, .. }) = changes.recv().await

@@ -16,7 +16,9 @@ use echobase_types::intervention::{
 };
 use echobase_types::ledger::{Actor, ActorKind};
 use echobase_types::principal::{PrincipalKind, Role};
-use echobase_types::{InterventionId, PrincipalId, ResourceId, TenantId, Timestamp};
+use echobase_types::{
+    Attributes, InterventionId, PrincipalId, Resource, ResourceId, ResourceKind, TenantId, Timestamp,
+};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -101,7 +103,8 @@ impl Recorder {
 #[async_trait]
 impl Actuator for Recorder {
     fn name(&self) -> &str {
-        "recorder"
+        // Of the actuators that playbooks can name, the one that takes any action.
+        "webhook"
     }
 
     async fn preview(&self, _target: &Target, step: &Step) -> Result<Preview, Refusal> {
@@ -193,8 +196,8 @@ pub(super) const PLAYBOOK: &str = "\
 name: restart
 when: stability.score < 0.5
 risk: low
-actuator: recorder
-steps: [{ action: one }, { action: two }]
+actuator: webhook
+steps: [{ action: one, arguments: { webhook: x } }, { action: two, arguments: { webhook: x } }]
 success: [stability.score >= 0.7]
 verify_within: 60s
 envelope: { cooldown: 10m, max_per_hour: 10 }
@@ -219,6 +222,13 @@ impl Plant {
             let new = NewPrincipal { id: person(n), kind, name: format!("p{n}"), role, password: None };
             store.principals().create(&tenant(), &new, Trail::none(), T0).await.unwrap();
         }
+        let known = Resource {
+            id: orders(),
+            kind: ResourceKind::Service,
+            name: "shop/orders".to_owned(),
+            attributes: Attributes::default(),
+        };
+        store.resources().seen(&tenant(), &[known], &[], T0).await.unwrap();
         let recorder = Arc::new(Recorder {
             path: folder.path().join("effects"),
             knobs: Mutex::new(Knobs {
@@ -279,7 +289,7 @@ impl Plant {
             target: orders(),
             kind: InterventionType::Reactive,
             risk,
-            actuator: "recorder".into(),
+            actuator: "webhook".into(),
             steps: vec![Step { action: "one".into(), ..Step::default() }],
             success: vec!["stability.score >= 0.7".into()],
             verify_within: Duration::from_secs(60),
@@ -289,6 +299,13 @@ impl Plant {
 
     pub(super) async fn propose(&self, risk: RiskClass, now: Timestamp) -> Intervention {
         self.controller.propose(&tenant(), self.proposal(risk), actor(1), now).await.unwrap()
+    }
+
+    /// Proposed by one person and approved by another.
+    pub(super) async fn propose_and_approve(&self, now: Timestamp) -> Intervention {
+        let made = self.propose(RiskClass::Medium, now).await;
+        let digest = made.digest.unwrap();
+        self.controller.approve(&tenant(), made.id, person(2), &digest, now).await.unwrap()
     }
 
     pub(super) async fn get(&self, id: InterventionId) -> Intervention {
