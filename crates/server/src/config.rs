@@ -232,11 +232,13 @@ mod tests {
             (&[("ECHOBASE_CYCLE__EVERY", "0s")][..], "cycle.every"),
             (&[("ECHOBASE_LEDGER__CHECK_EVERY", "0s")][..], "ledger.check_every"),
             (&[("ECHOBASE_LEDGER__ORIGIN", "a b")][..], "ledger.origin"),
-            (&[("ECHOBASE_SCRAPE", "[{ job = \"x\", targets = [] }]")][..], "targets"),
         ] {
             let error = with(pairs).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
+        let job = ScrapeConfig { job: "x".to_owned(), ..ScrapeConfig::default() };
+        let error = Config { scrape: vec![job], ..Config::default() }.check().unwrap_err().to_string();
+        assert!(error.contains("targets"), "{error}");
     }
 
     #[test]
