@@ -29,6 +29,24 @@ impl Refusal {
     }
 }
 
+/// Rows that could not be read, by their place: why, and for how many rows that counts.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(HashMap<String, (Refusal, usize)>);
+
+impl Faults {
+    pub(crate) fn insert(&mut self, at: String, refusal: Refusal, rows: usize) {
+        self.0.insert(at, (refusal, rows));
+    }
+
+    /// Why the row at a place could not be read, and for how many rows that counts.
+    pub(crate) fn at(&self, at: impl Display) -> Option<&(Refusal, usize)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&at.to_string())
+    }
+}
+
 /// A text cut to what is worth showing.
 pub(crate) fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {

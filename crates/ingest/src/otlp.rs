@@ -10,9 +10,6 @@ mod metrics;
 mod traces;
 mod value;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
 pub use crate::otlp::logs::logs;
@@ -45,29 +42,35 @@ impl Form {
 
 /// Metrics from an uncompressed body (`POST /v1/metrics`).
 pub fn metrics_body(form: Form, body: &[u8], admission: &Admission<'_>) -> Result<Decoded, Malformed> {
-    let request = match form {
-        Form::Protobuf => protobuf::<ExportMetricsServiceRequest>(body)?,
-        Form::Json => json::read(body)?,
-    };
-    Ok(metrics(request, admission))
+    Ok(match form {
+        Form::Protobuf => metrics(protobuf(body)?, admission),
+        Form::Json => {
+            let (request, faults) = json::read(body)?;
+            metrics::knowing(&faults, request, admission)
+        }
+    })
 }
 
 /// Logs from an uncompressed body (`POST /v1/logs`).
 pub fn logs_body(form: Form, body: &[u8], admission: &Admission<'_>) -> Result<Decoded, Malformed> {
-    let request = match form {
-        Form::Protobuf => protobuf::<ExportLogsServiceRequest>(body)?,
-        Form::Json => json::read(body)?,
-    };
-    Ok(logs(request, admission))
+    Ok(match form {
+        Form::Protobuf => logs(protobuf(body)?, admission),
+        Form::Json => {
+            let (request, faults) = json::read(body)?;
+            logs::knowing(&faults, request, admission)
+        }
+    })
 }
 
 /// Traces from an uncompressed body (`POST /v1/traces`).
 pub fn traces_body(form: Form, body: &[u8], admission: &Admission<'_>) -> Result<Decoded, Malformed> {
-    let request = match form {
-        Form::Protobuf => protobuf::<ExportTraceServiceRequest>(body)?,
-        Form::Json => json::read(body)?,
-    };
-    Ok(traces(request, admission))
+    Ok(match form {
+        Form::Protobuf => traces(protobuf(body)?, admission),
+        Form::Json => {
+            let (request, faults) = json::read(body)?;
+            traces::knowing(&faults, request, admission)
+        }
+    })
 }
 
 fn protobuf<M: Message + Default>(body: &[u8]) -> Result<M, Malformed> {

@@ -29,11 +29,14 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that a `Content-Type` header names; everything but OpenMetrics is text.
-    pub fn of_content_type(header: &str) -> Self {
-        match header.trim_start().to_ascii_lowercase().starts_with("application/openmetrics-text") {
-            true => Self::OpenMetrics,
-            false => Self::Text,
+    /// The format that a `Content-Type` header names, or `None` where it names none of ours. Text has many names: no
+    /// header at all, `text/plain`, and `application/octet-stream`, which is what servers of files say.
+    pub fn of_content_type(header: &str) -> Option<Self> {
+        let kind = header.split([';', ',']).next().unwrap_or_default().trim().to_ascii_lowercase();
+        match kind.as_str() {
+            "application/openmetrics-text" => Some(Self::OpenMetrics),
+            "" | "text/plain" | "application/octet-stream" => Some(Self::Text),
+            _ => None,
         }
     }
 }
@@ -82,15 +85,24 @@ pub fn decode(
     Ok(intake.finish())
 }
 
-/// Reads an exposition into a batch that is being filled, and says how many samples it held. After an error the
-/// batch holds part of the body and must be dropped.
+/// What an exposition held.
+pub(crate) struct Held {
+    /// How many samples.
+    pub(crate) samples: u64,
+    /// The first line that did not parse.
+    pub(crate) fault: Option<Malformed>,
+}
+
+/// Reads an exposition into a batch that is being filled, and says what it held. After an error the batch holds part
+/// of the body and must be dropped.
 pub(crate) fn decode_into(
     intake: &mut Intake<'_>,
     source: &Source,
     body: &[u8],
     format: Format,
     origin: &Origin,
-) -> Result<u64, Malformed> {
+) -> Result<Held, Malformed> {
+    let mut first_fault = None;
     let mut reader =
         Reader { origin, families: HashMap::new(), histograms: Histograms::default(), samples: 0 };
     let mut ended = false;
@@ -109,7 +121,13 @@ pub(crate) fn decode_into(
                 continue;
             }
             Ok(line) => reader.line(line, n + 1, intake, source),
-            Err(fault) => Err(malformed(format!("column {}: {}", fault.column, fault.detail))),
+            Err(fault) => {
+                first_fault.get_or_insert_with(|| Malformed {
+                    position: Position::Line { line: n + 1, column: fault.column },
+                    detail: fault.detail.clone(),
+                });
+                Err(malformed(format!("column {}: {}", fault.column, fault.detail)))
+            }
         };
         intake.row(format_args!("line {}", n + 1), outcome);
     }
@@ -123,7 +141,7 @@ pub(crate) fn decode_into(
         let outcome = outcome.and_then(|point| intake.histogram(source, of, attributes, point));
         intake.row(format_args!("line {at}"), outcome);
     }
-    Ok(reader.samples)
+    Ok(Held { samples: reader.samples, fault: first_fault })
 }
 
 /// The first sample of that name, for telling what a target is.

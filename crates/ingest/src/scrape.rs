@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::identity::Identified;
-use crate::intake::{Intake, Metric};
-use crate::prometheus::{Format, LabelConflict, Origin, decode_into};
+use crate::intake::{Intake, Metric, shown};
+use crate::prometheus::{Format, Held, LabelConflict, Origin, decode_into};
 use crate::{Admission, Clock, Decoded, Malformed, SeriesBudget, Sink};
 
 use crate::scrape::config::Token;
@@ -106,7 +106,10 @@ pub enum ScrapeError {
         #[source]
         source: std::io::Error,
     },
-    /// The answer does not parse.
+    /// It answered with something that is no exposition, such as a page for people.
+    #[error("target answered with content type `{0}`, which is no exposition format")]
+    ContentType(String),
+    /// The answer does not parse, or no line of it does.
     #[error("read answer of target")]
     Malformed(#[source] Malformed),
     /// The HTTP client could not be built.
@@ -121,7 +124,7 @@ impl ScrapeError {
             Self::Timeout(_) => ErrorKind::Timeout,
             Self::Request(_) | Self::Status(_) => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::Malformed(_) => ErrorKind::Invalid,
+            Self::ContentType(_) | Self::Malformed(_) => ErrorKind::Invalid,
             Self::Token { .. } => ErrorKind::Unauthenticated,
             Self::Client(_) => ErrorKind::Internal,
         }
@@ -256,7 +259,8 @@ impl Scraper {
             return Err(ScrapeError::Status(answer.status().as_u16()));
         }
         let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let format = Format::of_content_type(kind.unwrap_or_default());
+        let kind = kind.unwrap_or_default();
+        let format = Format::of_content_type(kind).ok_or_else(|| ScrapeError::ContentType(shown(kind)))?;
         let mut body = Vec::new();
         while let Some(part) = answer.chunk().await.map_err(failed)? {
             if body.len() + part.len() > target.max_body_bytes {
@@ -285,7 +289,11 @@ impl Scraper {
         match intake.source(identified(&origin)) {
             Err(refusal) => intake.refuse("target", &refusal, 1),
             Ok(source) => {
-                let samples = decode_into(&mut intake, &source, body, format, &origin)?;
+                let held = decode_into(&mut intake, &source, body, format, &origin)?;
+                let samples = match held {
+                    Held { samples: 0, fault: Some(fault) } => return Err(fault),
+                    Held { samples, .. } => samples,
+                };
                 own(
                     &mut intake,
                     &source,

@@ -6,28 +6,42 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::logs::v1 as otlp;
 
-use crate::intake::{Intake, Refusal, malformed};
+use crate::intake::{Faults, Intake, Refusal, malformed};
 use crate::otlp::value;
 use crate::severity;
 use crate::{Admission, Decoded};
 
 /// Logs from a decoded request. The time is `timeUnixNano`, else `observedTimeUnixNano`, else now.
 pub fn logs(request: ExportLogsServiceRequest, admission: &Admission<'_>) -> Decoded {
+    knowing(&Faults::default(), request, admission)
+}
+
+/// Logs from a request of which `faults` could not be read.
+pub(super) fn knowing(
+    faults: &Faults,
+    request: ExportLogsServiceRequest,
+    admission: &Admission<'_>,
+) -> Decoded {
     let mut intake = Intake::new(admission);
     for (r, group) in request.resource_logs.into_iter().enumerate() {
-        let source = match intake.source(value::resource(group.resource)) {
+        let place = format!("resourceLogs[{r}].resource");
+        let source = match value::source(&mut intake, faults, &place, group.resource) {
             Ok(source) => source,
             Err(refusal) => {
                 let rows = group.scope_logs.iter().map(|scope| scope.log_records.len()).sum();
-                intake.refuse(format_args!("resourceLogs[{r}].resource"), &refusal, rows);
+                intake.refuse(place, &refusal, rows);
                 continue;
             }
         };
         for (s, scope) in group.scope_logs.into_iter().enumerate() {
             intake.reserve_logs(scope.log_records.len());
             for (l, record) in scope.log_records.into_iter().enumerate() {
-                let outcome = log(record, scope.scope.as_ref(), intake.now())
-                    .and_then(|record| intake.log(&source, record));
+                let outcome =
+                    match faults.at(format_args!("resourceLogs[{r}].scopeLogs[{s}].logRecords[{l}]")) {
+                        Some((refusal, _)) => Err(refusal.clone()),
+                        None => log(record, scope.scope.as_ref(), intake.now())
+                            .and_then(|record| intake.log(&source, record)),
+                    };
                 intake.row(format_args!("resourceLogs[{r}].scopeLogs[{s}].logRecords[{l}]"), outcome);
             }
         }

@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{self as otlp, AggregationTemporality, DataPointFlags};
 
-use crate::intake::{Intake, Metric, Refusal, Source};
+use crate::intake::{Faults, Intake, Metric, Refusal, Source};
 use crate::otlp::value;
 use crate::{Admission, Decoded};
 
@@ -28,20 +28,35 @@ use crate::{Admission, Decoded};
 ///
 /// A point flagged "no recorded value" is left out. Exemplars are left out.
 pub fn metrics(request: ExportMetricsServiceRequest, admission: &Admission<'_>) -> Decoded {
+    knowing(&Faults::default(), request, admission)
+}
+
+/// Metrics from a request of which `faults` could not be read.
+pub(super) fn knowing(
+    faults: &Faults,
+    request: ExportMetricsServiceRequest,
+    admission: &Admission<'_>,
+) -> Decoded {
     let mut intake = Intake::new(admission);
     for (r, group) in request.resource_metrics.into_iter().enumerate() {
-        let source = match intake.source(value::resource(group.resource)) {
+        let place = format!("resourceMetrics[{r}].resource");
+        let source = match value::source(&mut intake, faults, &place, group.resource) {
             Ok(source) => source,
             Err(refusal) => {
-                let all = group.scope_metrics.iter().flat_map(|scope| &scope.metrics);
-                let rows = all.map(|metric| metric.data.as_ref().map_or(1, points)).sum();
-                intake.refuse(format_args!("resourceMetrics[{r}].resource"), &refusal, rows);
+                let mut rows = 0;
+                for (s, scope) in group.scope_metrics.iter().enumerate() {
+                    for (m, metric) in scope.metrics.iter().enumerate() {
+                        let unread = faults.at(At { r, s, m }).map_or(1, |(_, rows)| *rows);
+                        rows += metric.data.as_ref().map_or(unread, points);
+                    }
+                }
+                intake.refuse(place, &refusal, rows);
                 continue;
             }
         };
         for (s, scope) in group.scope_metrics.into_iter().enumerate() {
             for (m, metric) in scope.metrics.into_iter().enumerate() {
-                one(&mut intake, &source, metric, At { r, s, m });
+                one(&mut intake, faults, &source, metric, At { r, s, m });
             }
         }
     }
@@ -72,7 +87,10 @@ fn points(data: &Data) -> usize {
     }
 }
 
-fn one(intake: &mut Intake<'_>, source: &Source, metric: otlp::Metric, at: At) {
+fn one(intake: &mut Intake<'_>, faults: &Faults, source: &Source, metric: otlp::Metric, at: At) {
+    if let Some((refusal, rows)) = faults.at(at) {
+        return intake.refuse(at, refusal, *rows);
+    }
     let otlp::Metric { name, unit, data, .. } = metric;
     let Some(data) = data else {
         let refusal =
@@ -80,9 +98,13 @@ fn one(intake: &mut Intake<'_>, source: &Source, metric: otlp::Metric, at: At) {
         return intake.refuse(at, &refusal, 1);
     };
     let rows = points(&data);
+    let read = |place: fmt::Arguments<'_>| match faults.at(place) {
+        Some((refusal, _)) => Err(refusal.clone()),
+        None => Ok(()),
+    };
     let of = |kind| Metric { name: &name, unit: &unit, kind };
     match data {
-        Data::Gauge(all) => numbers(intake, source, of(MetricKind::Gauge), all.data_points, at),
+        Data::Gauge(all) => numbers(intake, faults, source, of(MetricKind::Gauge), all.data_points, at),
         Data::Sum(all) => {
             let kind = match (temporality(all.aggregation_temporality), all.is_monotonic) {
                 (Ok(Temporality::Delta), _) => MetricKind::Delta,
@@ -90,15 +112,17 @@ fn one(intake: &mut Intake<'_>, source: &Source, metric: otlp::Metric, at: At) {
                 (Ok(Temporality::Cumulative), false) => MetricKind::UpDownCounter,
                 (Err(refusal), _) => return intake.refuse(at, &refusal, rows),
             };
-            numbers(intake, source, of(kind), all.data_points, at);
+            numbers(intake, faults, source, of(kind), all.data_points, at);
         }
         Data::Histogram(all) => match temporality(all.aggregation_temporality) {
             Err(refusal) => intake.refuse(at, &refusal, rows),
             Ok(temporality) => {
                 for (p, point) in all.data_points.into_iter().enumerate().filter(|(_, p)| recorded(p.flags)) {
-                    let outcome = explicit(point, temporality).and_then(|(attributes, point)| {
-                        intake.histogram(source, of(MetricKind::Histogram), attributes, point)
-                    });
+                    let outcome = read(format_args!("{at}.histogram.dataPoints[{p}]"))
+                        .and_then(|()| explicit(point, temporality))
+                        .and_then(|(attributes, point)| {
+                            intake.histogram(source, of(MetricKind::Histogram), attributes, point)
+                        });
                     intake.row(format_args!("{at}.histogram.dataPoints[{p}]"), outcome);
                 }
             }
@@ -110,7 +134,8 @@ fn one(intake: &mut Intake<'_>, source: &Source, metric: otlp::Metric, at: At) {
                     all.data_points.into_iter().enumerate().filter(|(_, p)| recorded(p.flags))
                 {
                     let attributes = value::attributes(std::mem::take(&mut point.attributes));
-                    let outcome = exponential::explicit(point, temporality == Temporality::Cumulative)
+                    let outcome = read(format_args!("{at}.exponentialHistogram.dataPoints[{p}]"))
+                        .and_then(|()| exponential::explicit(point, temporality == Temporality::Cumulative))
                         .and_then(|point| {
                             intake.histogram(source, of(MetricKind::Histogram), attributes, point)
                         });
@@ -120,7 +145,11 @@ fn one(intake: &mut Intake<'_>, source: &Source, metric: otlp::Metric, at: At) {
         },
         Data::Summary(all) => {
             for (p, point) in all.data_points.into_iter().enumerate().filter(|(_, p)| recorded(p.flags)) {
-                summary(intake, source, &name, &unit, point, format_args!("{at}.summary.dataPoints[{p}]"));
+                let place = format!("{at}.summary.dataPoints[{p}]");
+                match read(format_args!("{place}")) {
+                    Ok(()) => summary(intake, source, &name, &unit, point, format_args!("{place}")),
+                    Err(refusal) => intake.refuse(place, &refusal, 1),
+                }
             }
         }
     }
@@ -128,16 +157,21 @@ fn one(intake: &mut Intake<'_>, source: &Source, metric: otlp::Metric, at: At) {
 
 fn numbers(
     intake: &mut Intake<'_>,
+    faults: &Faults,
     source: &Source,
     metric: Metric<'_>,
     points: Vec<otlp::NumberDataPoint>,
     at: At,
 ) {
+    let word = if metric.kind == MetricKind::Gauge { "gauge" } else { "sum" };
     for (p, point) in points.into_iter().enumerate().filter(|(_, p)| recorded(p.flags)) {
-        let outcome = number(&point).and_then(|(time, value)| {
-            intake.point(source, metric, value::attributes(point.attributes), time, value)
-        });
-        let word = if metric.kind == MetricKind::Gauge { "gauge" } else { "sum" };
+        let unread = faults.at(format_args!("{at}.{word}.dataPoints[{p}]"));
+        let outcome = match unread {
+            Some((refusal, _)) => Err(refusal.clone()),
+            None => number(&point).and_then(|(time, value)| {
+                intake.point(source, metric, value::attributes(point.attributes), time, value)
+            }),
+        };
         intake.row(format_args!("{at}.{word}.dataPoints[{p}]"), outcome);
     }
 }

@@ -2,6 +2,8 @@
 
 use echobase_types::signal::{MetricKind, RejectReason, SpanKind, SpanStatus};
 use echobase_types::{IngestLimits, TenantId, Timestamp};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -355,7 +357,192 @@ fn a_nan_in_json_costs_its_point_only() {
     let decoded = admitted(|a| metrics_body(Form::Json, json.as_bytes(), a)).unwrap();
     assert_eq!(decoded.batch.points.len(), 1);
     assert_eq!(decoded.batch.resources[0].id.as_str(), "service:unknown");
-    assert_eq!(decoded.rejected_count.get(&RejectReason::Missing), Some(&2));
+    let count = |reason| decoded.rejected_count.get(&reason).copied();
+    assert_eq!((count(RejectReason::NotFinite), count(RejectReason::Missing)), (Some(1), Some(1)));
+}
+
+/// A body with one metric, whose data is `data`.
+fn json_metric(data: &str) -> Vec<u8> {
+    format!(r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"m",{data}}}]}}]}}]}}"#)
+        .into_bytes()
+}
+
+/// Good points with `odd` as the third of them.
+fn json_points(good: &str, odd: &str) -> String {
+    let mut points = vec![good; 9];
+    points.insert(2, odd);
+    points.join(",")
+}
+
+const AT: &str = r#""timeUnixNano":"1800000000000000000""#;
+
+#[test]
+fn an_odd_number_point_in_json_costs_at_most_itself() {
+    for (odd, refused) in [
+        (r#"AT,"asInt":"5","attributes":null"#, None),
+        (r#"AT,"asInt":"5","flags":"0""#, None),
+        (r#"AT,"asDouble":"1.5""#, None),
+        (r#"AT,"asDouble":-2"#, None),
+        (r#"AT,"asInt":"5","attributes":[{"key":"a","value":{"doubleValue":"1.5"}}]"#, None),
+        (r#"AT,"asInt":"5","attributes":[{"key":"a","value":{"doubleValue":"NaN"}}]"#, None),
+        (r#""timeUnixNano":"abc","asInt":"5""#, Some((RejectReason::Malformed, "`timeUnixNano`: "))),
+        (r#""timeUnixNano":-5,"asInt":"5""#, Some((RejectReason::Malformed, "`timeUnixNano`: "))),
+        (r#""timeUnixNano":"-5","asInt":"5""#, Some((RejectReason::Malformed, "`timeUnixNano`: "))),
+        (r#"AT,"asInt":"5","attributes":7"#, Some((RejectReason::Malformed, "`attributes`: "))),
+        (r#"AT,"asInt":"5","flags":"x""#, Some((RejectReason::Malformed, "`flags`: "))),
+        (r#"AT,"asInt":"x""#, Some((RejectReason::Malformed, "`asInt` is \"x\", which is no 64-bit number"))),
+        (r#"AT,"asDouble":"x""#, Some((RejectReason::Malformed, "`asDouble` is \"x\", which is no number"))),
+        (r#"AT,"asDouble":true"#, Some((RejectReason::Malformed, "`asDouble` is true, which is no number"))),
+        (r#"AT,"asDouble":"NaN""#, Some((RejectReason::NotFinite, "`asDouble` is \"NaN\""))),
+        (r#"AT,"asDouble":"Infinity""#, Some((RejectReason::NotFinite, "`asDouble` is \"Infinity\""))),
+        (r#"AT,"asDouble":"-Infinity""#, Some((RejectReason::NotFinite, "`asDouble` is \"-Infinity\""))),
+        (r#"AT"#, Some((RejectReason::Missing, "point has no value"))),
+        (r#"AT,"asDouble":null"#, Some((RejectReason::Missing, "point has no value"))),
+        (r#""asInt":"5""#, Some((RejectReason::Missing, "point has no time"))),
+    ] {
+        let points =
+            json_points(&format!(r#"{{{AT},"asDouble":1}}"#), &format!("{{{}}}", odd.replace("AT", AT)));
+        for (word, more) in [("gauge", ""), ("sum", r#","aggregationTemporality":2"#)] {
+            let body = json_metric(&format!(r#""{word}":{{"dataPoints":[{points}]{more}}}"#));
+            let decoded = admitted(|a| metrics_body(Form::Json, &body, a)).unwrap();
+            let listed: Vec<_> =
+                decoded.rejected.iter().map(|r| (r.at.as_str(), r.reason, r.detail.as_str())).collect();
+            let place = format!("resourceMetrics[0].scopeMetrics[0].metrics[0].{word}.dataPoints[2]");
+            match (refused, &listed[..]) {
+                (None, []) => assert_eq!(decoded.batch.points.len(), 10, "{odd}"),
+                (Some((reason, detail)), [one]) => {
+                    assert_eq!((one.0, one.1), (place.as_str(), reason), "{odd}");
+                    assert!(one.2.starts_with(detail), "{odd}: {}", one.2);
+                    assert_eq!((decoded.batch.points.len(), decoded.rejected_total()), (9, 1), "{odd}");
+                }
+                _ => panic!("{odd}: {listed:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_json_point_without_a_recorded_value_is_no_fault() {
+    let body = json_metric(&format!(r#""gauge":{{"dataPoints":[{{{AT},"flags":"1","asDouble":"NaN"}}]}}"#));
+    let decoded = admitted(|a| metrics_body(Form::Json, &body, a)).unwrap();
+    assert!(decoded.batch.is_empty() && decoded.rejected.is_empty(), "{:?}", decoded.rejected);
+}
+
+#[test]
+fn an_odd_histogram_or_summary_in_json_costs_at_most_itself() {
+    let bounds = r#""count":"3","bucketCounts":["1","2"],"explicitBounds":["#;
+    let explicit = |rest: &str| format!(r#"{{{AT},{bounds}{rest}}}"#);
+    let exponential = |rest: &str| format!(r#"{{{AT},"count":1,"zeroCount":1,"scale":0{rest}}}"#);
+    let summary = |rest: &str| format!(r#"{{{AT},"count":1,"sum":2{rest}}}"#);
+    for (word, good, odd, refused) in [
+        ("histogram", explicit("0.5]"), explicit(r#"0.5],"sum":"NaN""#), Some(RejectReason::NotFinite)),
+        ("histogram", explicit("0.5]"), explicit(r#""Infinity"]"#), Some(RejectReason::NotFinite)),
+        ("histogram", explicit("0.5]"), explicit(r#""x"]"#), Some(RejectReason::Malformed)),
+        ("histogram", explicit("0.5]"), explicit(r#""0.5"],"sum":"1.5","min":"NaN""#), None),
+        (
+            "exponentialHistogram",
+            exponential(""),
+            exponential(r#","sum":"NaN""#),
+            Some(RejectReason::NotFinite),
+        ),
+        (
+            "exponentialHistogram",
+            exponential(""),
+            exponential(r#","positive":3"#),
+            Some(RejectReason::Malformed),
+        ),
+        ("summary", summary(""), summary(r#","quantileValues":[7]"#), Some(RejectReason::Malformed)),
+    ] {
+        let points = json_points(&good, &odd);
+        let temporality = r#""aggregationTemporality":"AGGREGATION_TEMPORALITY_CUMULATIVE""#;
+        let body = json_metric(&format!(r#""{word}":{{"dataPoints":[{points}],{temporality}}}"#));
+        let decoded = admitted(|a| metrics_body(Form::Json, &body, a)).unwrap();
+        let kept = decoded.batch.histograms.len() + decoded.batch.points.len() / 2;
+        assert_eq!(kept, if refused.is_some() { 9 } else { 10 }, "{odd}: {:?}", decoded.rejected);
+        let listed: Vec<_> = decoded.rejected.iter().map(|r| (r.at.clone(), r.reason)).collect();
+        let place = format!("resourceMetrics[0].scopeMetrics[0].metrics[0].{word}.dataPoints[2]");
+        assert_eq!(listed, refused.map(|reason| (place, reason)).into_iter().collect::<Vec<_>>(), "{odd}");
+        assert!(decoded.batch.histograms.iter().all(|point| point.cumulative));
+    }
+}
+
+#[test]
+fn a_lost_metric_counts_all_its_points() {
+    let points = vec![format!(r#"{{{AT},"asInt":1}}"#); 10].join(",");
+    for (data, reason) in [
+        (r#""hyper":{"dataPoints":[POINTS]}"#, RejectReason::Missing),
+        (r#""sum":{"dataPoints":[POINTS],"aggregationTemporality":"SIDEWAYS"}"#, RejectReason::Malformed),
+        (r#""sum":{"dataPoints":[POINTS]}"#, RejectReason::Missing),
+        (r#""unit":7,"gauge":{"dataPoints":[POINTS]}"#, RejectReason::Malformed),
+    ] {
+        let body = json_metric(&data.replace("POINTS", &points));
+        let good =
+            format!(r#"{{"metrics":[{{"name":"good","gauge":{{"dataPoints":[{points}]}}}},{{"name":"m""#);
+        let body = String::from_utf8(body).unwrap().replace(r#"{"metrics":[{"name":"m""#, &good);
+        let decoded = admitted(|a| metrics_body(Form::Json, body.as_bytes(), a)).unwrap();
+        assert_eq!(decoded.batch.points.len(), 10, "{data}");
+        assert_eq!(decoded.rejected_count.into_iter().collect::<Vec<_>>(), [(reason, 10)], "{data}");
+        assert_eq!(decoded.rejected[0].at, "resourceMetrics[0].scopeMetrics[0].metrics[1]");
+        // A resource that cannot be read takes all of them with it.
+        let body = body.replace(r#""scopeMetrics""#, r#""resource":{"attributes":7},"scopeMetrics""#);
+        let decoded = admitted(|a| metrics_body(Form::Json, body.as_bytes(), a)).unwrap();
+        assert!(decoded.batch.is_empty());
+        assert_eq!(decoded.rejected_count.into_iter().collect::<Vec<_>>(), [(RejectReason::Malformed, 20)]);
+        assert_eq!(decoded.rejected[0].at, "resourceMetrics[0].resource");
+    }
+}
+
+#[test]
+fn an_odd_span_in_json_costs_itself_and_an_odd_event_only_the_event() {
+    let usual = admitted(|a| traces_body(Form::Json, SPANS.as_bytes(), a)).unwrap();
+    for (from, to, at, detail) in [
+        ("D2AA399dac946dc59c0996daeee6f529", "zz", "", "`traceId`: "),
+        ("a279764017f2ed6c\",\"parent", "a27\",\"parent", "", "`spanId`: "),
+        ("\"parentSpanId\":\"\"", "\"parentSpanId\":\"+\"", "", "`parentSpanId`: "),
+        ("\"kind\":3", "\"kind\":\"SIDEWAYS\"", "", "`kind`: "),
+        ("\"00000000000000000000000000000001\"", "\"zz\"", "", "`links`: "),
+        ("\"1800000000500000000\"", "\"noon\"", ".events[0]", "`timeUnixNano`: "),
+    ] {
+        assert!(SPANS.contains(from), "{from}");
+        let decoded =
+            admitted(|a| traces_body(Form::Json, SPANS.replacen(from, to, 1).as_bytes(), a)).unwrap();
+        assert_eq!(decoded.batch.spans.len(), usize::from(!at.is_empty()), "{to}");
+        assert!(decoded.batch.logs.is_empty(), "{to}");
+        let row = &decoded.rejected[0];
+        let place = format!("resourceSpans[0].scopeSpans[0].spans[0]{at}");
+        assert_eq!((row.at.as_str(), row.reason), (place.as_str(), RejectReason::Malformed), "{to}");
+        assert!(row.detail.starts_with(detail), "{to}: {}", row.detail);
+        assert_eq!(decoded.rejected[1..], usual.rejected[..], "{to}");
+    }
+}
+
+#[test]
+fn an_odd_log_record_in_json_costs_itself() {
+    for (odd, detail) in [
+        (r#""traceId":"zz""#, "`traceId`: "),
+        (r#""spanId":"a2""#, "span id has 1 bytes instead of 8"),
+        (r#""timeUnixNano":"noon""#, "`timeUnixNano`: "),
+        (r#""severityNumber":"SIDEWAYS""#, "`severityNumber`: "),
+        (r#""body":"bare text""#, "`body`: "),
+    ] {
+        let good = r#"{"body":{"stringValue":"x"}}"#;
+        let records = json_points(good, &format!("{{{odd}}}"));
+        let body = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#);
+        let decoded = admitted(|a| logs_body(Form::Json, body.as_bytes(), a)).unwrap();
+        assert_eq!(decoded.batch.logs.len(), 9, "{odd}");
+        let [row] = &decoded.rejected[..] else { panic!("{odd}: {:?}", decoded.rejected) };
+        assert_eq!(row.at, "resourceLogs[0].scopeLogs[0].logRecords[2]");
+        assert_eq!(row.reason, RejectReason::Malformed);
+        assert!(row.detail.starts_with(detail), "{odd}: {}", row.detail);
+    }
+}
+
+#[test]
+fn a_scope_that_cannot_be_read_costs_its_rows() {
+    let body = SPANS.replace("\"scope\":{\"name\":\"lib\"}", "\"scope\":{\"name\":7}");
+    let decoded = admitted(|a| traces_body(Form::Json, body.as_bytes(), a)).unwrap();
+    assert_eq!(decoded.rejected_count.into_iter().collect::<Vec<_>>(), [(RejectReason::Malformed, 3)]);
+    assert!(decoded.rejected[0].detail.starts_with("scope of the row: `name`: "));
 }
 
 #[test]

@@ -8,19 +8,29 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::trace::v1 as otlp;
 
-use crate::intake::{Intake, Refusal, Source};
+use crate::intake::{Faults, Intake, Refusal, Source};
 use crate::otlp::value;
 use crate::{Admission, Decoded, severity};
 
 /// Traces from a decoded request: each span, and each of its events as a log record of the same resource.
 pub fn traces(request: ExportTraceServiceRequest, admission: &Admission<'_>) -> Decoded {
+    knowing(&Faults::default(), request, admission)
+}
+
+/// Traces from a request of which `faults` could not be read.
+pub(super) fn knowing(
+    faults: &Faults,
+    request: ExportTraceServiceRequest,
+    admission: &Admission<'_>,
+) -> Decoded {
     let mut intake = Intake::new(admission);
     for (r, group) in request.resource_spans.into_iter().enumerate() {
-        let source = match intake.source(value::resource(group.resource)) {
+        let place = format!("resourceSpans[{r}].resource");
+        let source = match value::source(&mut intake, faults, &place, group.resource) {
             Ok(source) => source,
             Err(refusal) => {
                 let rows = group.scope_spans.iter().map(|scope| scope.spans.len()).sum();
-                intake.refuse(format_args!("resourceSpans[{r}].resource"), &refusal, rows);
+                intake.refuse(place, &refusal, rows);
                 continue;
             }
         };
@@ -28,7 +38,7 @@ pub fn traces(request: ExportTraceServiceRequest, admission: &Admission<'_>) -> 
             intake.reserve_spans(scope.spans.len());
             for (n, span) in scope.spans.into_iter().enumerate() {
                 let at = format_args!("resourceSpans[{r}].scopeSpans[{s}].spans[{n}]").to_string();
-                one(&mut intake, &source, span, scope.scope.as_ref(), &at);
+                one(&mut intake, faults, &source, span, scope.scope.as_ref(), &at);
             }
         }
     }
@@ -38,11 +48,15 @@ pub fn traces(request: ExportTraceServiceRequest, admission: &Admission<'_>) -> 
 /// A span and its events. Events of a refused span are refused with it and not counted apart.
 fn one(
     intake: &mut Intake<'_>,
+    faults: &Faults,
     source: &Source,
     mut read: otlp::Span,
     scope: Option<&InstrumentationScope>,
     at: &str,
 ) {
+    if let Some((refusal, _)) = faults.at(at) {
+        return intake.refuse(at, refusal, 1);
+    }
     let events = std::mem::take(&mut read.events);
     let span = match span(read, scope) {
         Ok(span) => span,
@@ -54,7 +68,10 @@ fn one(
         return intake.row(at, outcome);
     }
     for (e, event) in events.into_iter().enumerate() {
-        let outcome = intake.log(source, log_of(event, &trace_id, &span_id, scope));
+        let outcome = match faults.at(format_args!("{at}.events[{e}]")) {
+            Some((refusal, _)) => Err(refusal.clone()),
+            None => intake.log(source, log_of(event, &trace_id, &span_id, scope)),
+        };
         intake.row(format_args!("{at}.events[{e}]"), outcome);
     }
 }

@@ -7,12 +7,20 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use crate::identity::{Identified, identify};
-use crate::intake::{Refusal, malformed};
+use crate::identity::identify;
+use crate::intake::{Faults, Intake, Refusal, Source, malformed};
 
-/// The resource that a group of rows names.
-pub(super) fn resource(resource: Option<Resource>) -> Identified {
-    identify(attributes(resource.map(|r| r.attributes).unwrap_or_default()))
+/// Lets the resource in that a group of rows names.
+pub(super) fn source(
+    intake: &mut Intake<'_>,
+    faults: &Faults,
+    at: &str,
+    resource: Option<Resource>,
+) -> Result<Source, Refusal> {
+    match faults.at(at) {
+        Some((refusal, _)) => Err(refusal.clone()),
+        None => intake.source(identify(attributes(resource.map(|r| r.attributes).unwrap_or_default()))),
+    }
 }
 
 /// Attributes of OTLP; a pair without a key or a value is left out.

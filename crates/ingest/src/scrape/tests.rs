@@ -151,6 +151,46 @@ fn every_way_to_fail_is_up_0_and_does_not_hold_the_others_up() {
 }
 
 #[test]
+fn an_answer_that_is_no_exposition_is_up_0_and_says_why() {
+    block_on(async {
+        let page = b"<html>\n<body>Sign in</body>\n</html>\n";
+        for (head, body, up, error) in [
+            (
+                "Content-Type: text/html; charset=utf-8\r\n",
+                &b"a 1\n"[..],
+                0.0,
+                Some(
+                    "target answered with content type `text/html; charset=utf-8`, which is no exposition format",
+                ),
+            ),
+            (
+                "Content-Type: application/json\r\n",
+                b"{}",
+                0.0,
+                Some("target answered with content type `application/json`, which is no exposition format"),
+            ),
+            ("", page, 0.0, Some("read answer of target: parse body at line 1 column 1: ")),
+            ("Content-Type: text/plain\r\n", b"# a page\nnone of it\n", 0.0, Some("read answer of target: ")),
+            ("Content-Type: text/plain; version=0.0.4\r\n", b"# HELP a\na 1\n", 1.0, None),
+            ("Content-Type: application/octet-stream\r\n", b"a 1\nbad\n", 1.0, None),
+            ("Content-Type: text/plain\r\n", b"# nothing yet\n", 1.0, None),
+            ("", b"", 1.0, None),
+        ] {
+            let plant = Plant::answering(vec![answer(head, body)]).await;
+            let scraper = scraper(&[job("j", &[&plant.address])]).unwrap();
+            let scrape = scraper.run_once(NOW).await.pop().unwrap();
+            assert_eq!(value(&scrape.decoded.batch, "up"), Some(up), "{head}");
+            let status = scraper.handle().targets().remove(0);
+            assert_eq!(status.failures, u64::from(error.is_some()));
+            let told = status.last_error.unwrap_or_default();
+            assert!(told.starts_with(error.unwrap_or_default()), "{told}");
+            assert_eq!(told.is_empty(), error.is_none(), "{told}");
+            assert_eq!(scrape.error.map(|e| e.kind()), error.map(|_| ErrorKind::Invalid));
+        }
+    });
+}
+
+#[test]
 fn the_answer_says_what_a_target_is_and_it_stays_that_when_it_goes_down() {
     block_on(async {
         let uname =
