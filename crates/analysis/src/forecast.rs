@@ -81,7 +81,7 @@ pub fn forecast(values: &[f64], season: usize, horizon: usize) -> Option<Forecas
             value if value.abs() < 1e-12 * range => 0.0,
             value => value,
         };
-        let half = width.at(k).max(1e-6 * range);
+        let half = if range > 0.0 { width.at(k).max(1e-6 * range) } else { 0.0 };
         Step { value, low: (value - half).max(bound), high: value + half }
     };
     Some(Forecast { steps: trial.ahead.iter().enumerate().map(step).collect(), backtest: trial.backtest })
