@@ -16,15 +16,17 @@
 //! (PetShop) for what simple rankers miss: offsets that were there before, and callers that only carry.
 
 mod deviation;
+mod evidence;
 mod told;
 mod walk;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use echobase_types::Timestamp;
 
-use deviation::{Deviation, Scales, Way};
+use evidence::Field;
 
 /// One metric of one node: values in normal times and during the incident, each in order of time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -119,13 +121,6 @@ pub struct Cause {
     pub worst: f64,
 }
 
-/// How much a metric of another kind than the symptom's counts: for nodes that do not have that kind, and for those
-/// that have it (they could show the symptom, and do not).
-const OTHER_KIND: (f64, f64) = (0.3, 0.1);
-
-/// How much a node counts that the symptom does not call.
-const OUTSIDE: f64 = 0.3;
-
 /// Changes older than this before the incident do not count.
 const RECENT: Duration = Duration::from_secs(7_200);
 
@@ -146,126 +141,26 @@ const RECENT: Duration = Duration::from_secs(7_200);
 /// assert_eq!(ranking.causes[0].node, "orders");
 /// ```
 pub fn causes(incident: &Incident) -> Ranking {
-    let scales = Scales::learn(&incident.measured);
-    let kind = incident.symptom.as_ref().and_then(|symptom| symptom.metric.as_deref());
-    let mut deviations: Vec<Deviation> =
-        incident.measured.iter().map(|measured| Deviation::of(measured, &scales)).collect();
-    if let Some((symptom, way)) = incident.symptom.as_ref().zip(kind.and_then(bad_way)) {
-        let own = incident.measured.iter().zip(&mut deviations).filter(|(m, _)| m.node == symptom.node);
-        own.filter(|(measured, _)| is_kind(&measured.metric, kind)).for_each(|(_, own)| own.keep(way));
-    }
-    let shown = symptom(incident, &deviations).map(|at| (at, deviations[at].clone()));
-    if let Some((_, symptom)) = &shown {
-        let way = symptom.way();
-        for (deviation, measured) in deviations.iter_mut().zip(&incident.measured) {
-            deviation.quieten(measured, symptom);
-            if kind.is_some() && is_kind(&measured.metric, kind) {
-                deviation.keep(way);
-            }
-        }
-    }
-    let volumes = volumes(incident);
-    let impact = |at: usize| -> f64 {
-        let (Some((_, symptom)), Some(measured)) = (&shown, incident.measured.get(at)) else { return 0.0 };
-        let volume = volumes.get(measured.node.as_str());
-        let row = |(time, off): (Timestamp, f64)| {
-            let calls = volume.and_then(|calls| calls.get(&time)).copied().unwrap_or(0.0);
-            symptom.strength(time) * off.abs() * deviation::sane(calls).max(0.0)
-        };
-        deviations[at].rows().map(row).sum()
-    };
-    // What the symptom's node itself shows, by metric.
-    let whole: BTreeMap<&str, f64> = match &incident.symptom {
-        Some(symptom) => (incident.measured.iter().enumerate())
-            .filter(|(_, measured)| measured.node == symptom.node && is_kind(&measured.metric, kind))
-            .map(|(at, measured)| (measured.metric.as_str(), impact(at)))
-            .collect(),
-        None => BTreeMap::new(),
-    };
-    let has_kind: std::collections::BTreeSet<&str> = (incident.measured.iter().zip(&deviations))
-        .filter(|(measured, deviation)| is_kind(&measured.metric, kind) && deviation.is_known())
-        .map(|(measured, _)| measured.node.as_str())
-        .collect();
-    let first = deviations.iter().filter_map(Deviation::onset).min();
+    let field = Field::of(incident);
     let mut best: BTreeMap<&str, Cause> = BTreeMap::new();
-    for (at, (measured, deviation)) in incident.measured.iter().zip(&deviations).enumerate() {
-        let is_kind = is_kind(&measured.metric, kind);
-        let whole = whole.get(measured.metric.as_str()).copied().filter(|whole| is_kind && *whole > 0.0);
-        let share = whole.map(|whole| (impact(at) / whole).min(1.0));
-        let alignment = shown.as_ref().map_or(1.0, |(_, symptom)| deviation.alignment(symptom));
-        let factor = match (is_kind, has_kind.contains(measured.node.as_str())) {
-            (true, _) => 1.0,
-            (false, false) => OTHER_KIND.0,
-            (false, true) => OTHER_KIND.1,
-        };
-        let surprise = deviation.surprise();
-        let score = surprise.ln_1p() * alignment * share.unwrap_or(1.0) * factor * deviation.earliness(first);
-        let (usual, worst) = deviation.extremes(measured);
-        let cause = Cause {
-            node: measured.node.clone(),
-            metric: measured.metric.clone(),
-            score,
-            surprise,
-            alignment,
-            share,
-            onset: deviation.onset(),
-            path: Vec::new(),
-            change: None,
-            usual,
-            worst,
-        };
-        match best.get(measured.node.as_str()) {
-            Some(known) if known.score >= score => {}
-            _ => {
-                best.insert(&measured.node, cause);
-            }
+    for at in 0..incident.measured.len() {
+        let Some(cause) = field.cause(at) else { continue };
+        let node = incident.measured[at].node.as_str();
+        if best.get(node).is_none_or(|known| ahead(&cause, known).is_lt()) {
+            best.insert(node, cause);
         }
     }
     let mut causes: Vec<Cause> = best.into_values().collect();
-    walk::along(&mut causes, incident, OUTSIDE);
+    walk::along(&mut causes, incident);
     changed(&mut causes, incident);
     // Nodes are in order of name, and the sort is stable: same incident, same order.
-    causes.sort_by(|a, b| b.score.total_cmp(&a.score));
+    causes.sort_by(ahead);
     Ranking { verdict: verdict(&causes), causes }
 }
 
-/// Whether a metric is of the symptom's kind; without a symptom all are.
-fn is_kind(metric: &str, kind: Option<&str>) -> bool {
-    kind.is_none_or(|kind| metric.starts_with(kind))
-}
-
-/// The way in which a kind of metric is bad, where its name tells.
-fn bad_way(kind: &str) -> Option<Way> {
-    const UP: [&str; 8] =
-        ["latency", "duration", "response_time", "error", "fail", "queue", "saturation", "lag"];
-    const DOWN: [&str; 4] = ["availability", "success", "uptime", "goodput"];
-    let kind = kind.to_ascii_lowercase();
-    let begins = |words: &[&str]| words.iter().any(|word| kind.starts_with(word));
-    if begins(&UP) { Some(Way::Up) } else { begins(&DOWN).then_some(Way::Down) }
-}
-
-/// The series that shows the symptom most.
-fn symptom(incident: &Incident, deviations: &[Deviation]) -> Option<usize> {
-    let symptom = incident.symptom.as_ref()?;
-    (incident.measured.iter().zip(deviations).enumerate())
-        .filter(|(_, (measured, _))| measured.node == symptom.node)
-        .filter(|(_, (measured, _))| is_kind(&measured.metric, symptom.metric.as_deref()))
-        .filter(|(_, (_, deviation))| deviation.peak() > 0.0)
-        .max_by(|(_, (_, a)), (_, (_, b))| a.peak().total_cmp(&b.peak()))
-        .map(|(at, _)| at)
-}
-
-/// Calls per row of each node, from the metric that counts them.
-fn volumes(incident: &Incident) -> BTreeMap<&str, BTreeMap<Timestamp, f64>> {
-    const COUNTS: [&str; 5] = ["request", "call", "throughput", "rps", "qps"];
-    let mut out: BTreeMap<&str, BTreeMap<Timestamp, f64>> = BTreeMap::new();
-    for measured in &incident.measured {
-        let name = measured.metric.to_ascii_lowercase();
-        if COUNTS.iter().any(|word| name.starts_with(word)) {
-            out.entry(&measured.node).or_insert_with(|| measured.incident.iter().copied().collect());
-        }
-    }
-    out
+/// By score; where nothing speaks for either, by surprise.
+fn ahead(a: &Cause, b: &Cause) -> Ordering {
+    b.score.total_cmp(&a.score).then(b.surprise.total_cmp(&a.surprise))
 }
 
 /// A change of a node just before the incident doubles what speaks for it, and lifts it above silence.

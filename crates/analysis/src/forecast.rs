@@ -75,8 +75,13 @@ pub fn forecast(values: &[f64], season: usize, horizon: usize) -> Option<Forecas
     let bound = if lowest >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
     let step = |(k, value): (usize, &f64)| {
         // Rounding: what never moved is exact, and nothing is known better than a millionth of the range.
-        let value = if lowest == highest { lowest } else { value.max(bound) };
-        let half = width.at(k).max(1e-6 * (highest - lowest));
+        let range = highest - lowest;
+        let value = match value.max(bound) {
+            _ if lowest == highest => lowest,
+            value if value.abs() < 1e-12 * range => 0.0,
+            value => value,
+        };
+        let half = if range > 0.0 { width.at(k).max(1e-6 * range) } else { 0.0 };
         Step { value, low: (value - half).max(bound), high: value + half }
     };
     Some(Forecast { steps: trial.ahead.iter().enumerate().map(step).collect(), backtest: trial.backtest })

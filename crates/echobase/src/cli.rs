@@ -414,7 +414,7 @@ pub(crate) struct Forecast {
     #[arg(value_hint = ValueHint::FilePath)]
     pub out: PathBuf,
     /// Rows to forecast.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub horizon: u32,
     /// Rows per season, such as 24 for hours of a day; 1 for none. Default: found in each series.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

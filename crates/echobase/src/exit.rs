@@ -31,6 +31,10 @@ impl std::error::Error for Unusable {}
 
 /// The exit code of an error.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
+    // As a context it is no link of the chain of its own.
+    if error.downcast_ref::<Unusable>().is_some() {
+        return ExitCode::from(UNUSABLE);
+    }
     for cause in error.chain() {
         if let Some(refused) = cause.downcast_ref::<Refused>() {
             return ExitCode::from(match refused.0.status {
@@ -39,12 +43,31 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
                 _ => FAILED,
             });
         }
-        if cause.downcast_ref::<Unusable>().is_some() {
-            return ExitCode::from(UNUSABLE);
-        }
         if cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect) {
             return ExitCode::from(UNREACHABLE);
         }
     }
     ExitCode::from(FAILED)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn unusable_input_ends_with_two_wherever_it_stands() {
+        let unusable = || Unusable("row 3".to_owned());
+        let io = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        for error in [
+            anyhow::Error::new(unusable()),
+            anyhow::Error::new(unusable()).context("read a.csv"),
+            anyhow::Error::new(io()).context(unusable()),
+            Err::<(), _>(io()).context(unusable()).context("load").unwrap_err(),
+        ] {
+            assert_eq!(code_of(&error), ExitCode::from(UNUSABLE), "{error:#}");
+        }
+        assert_eq!(code_of(&anyhow::Error::new(io())), ExitCode::from(FAILED));
+    }
 }

@@ -53,6 +53,8 @@ pub(super) struct Deviation {
     /// The usual spread; infinite where there is too little normal to tell.
     scale: f64,
     usual: f64,
+    /// Rows of other metrics belong together that are at most so far apart: half the usual step.
+    reach: Duration,
 }
 
 impl Deviation {
@@ -62,17 +64,19 @@ impl Deviation {
         let times: Vec<Timestamp> = measured.incident.iter().map(|(time, _)| *time).collect();
         if normal.len() < 5 {
             let off = vec![0.0; times.len()];
-            return Self { times, off, scale: f64::INFINITY, usual: 0.0 };
+            return Self { times, off, scale: f64::INFINITY, usual: 0.0, reach: Duration::ZERO };
         }
         let usual = mean(normal.iter().map(|(_, value)| sane(*value)));
         let plain = mean(normal.iter().map(|(_, value)| (sane(*value) - usual).powi(2))).sqrt();
         let floor = 0.01 * usual.abs() + 0.02 * scales.0.get(measured.metric.as_str()).unwrap_or(&0.0) + 1e-9;
+        let reach = half_step(normal);
         // The spread of a difference of two days is √2 times that of one; the median of few days adds its own.
-        let daily =
-            differences(normal).map(|spread| spread / 2.0_f64.sqrt() * 1.2).filter(|daily| *daily < plain);
-        let expected = |time: Timestamp| daily.and_then(|_| same_time(normal, time)).unwrap_or(usual);
+        let daily = differences(normal, reach)
+            .map(|spread| spread / 2.0_f64.sqrt() * 1.2)
+            .filter(|daily| *daily < plain);
+        let expected = |time: Timestamp| daily.and_then(|_| same_time(normal, time, reach)).unwrap_or(usual);
         let off = measured.incident.iter().map(|(time, value)| sane(*value) - expected(*time)).collect();
-        Self { times, off, scale: daily.unwrap_or(plain) + floor, usual }
+        Self { times, off, scale: daily.unwrap_or(plain) + floor, usual, reach }
     }
 
     pub(super) fn is_known(&self) -> bool {
@@ -88,10 +92,17 @@ impl Deviation {
         self.off.iter().map(|off| (off.abs() / self.scale).min(FURTHEST))
     }
 
-    /// Distance in units of the usual spread at the row of that time, 0 where there is none.
+    pub(super) fn reach(&self) -> Duration {
+        self.reach
+    }
+
+    /// Distance in units of the usual spread at the row nearest to that time, 0 where there is none near.
     pub(super) fn strength(&self, time: Timestamp) -> f64 {
-        let at = self.times.binary_search(&time);
-        at.ok().and_then(|at| self.off.get(at)).map_or(0.0, |off| (off.abs() / self.scale).min(FURTHEST))
+        let at = self.times.partition_point(|then| *then < time);
+        let apart = |at: &usize| self.times.get(*at).map_or(Duration::MAX, |then| apart(*then, time));
+        let near =
+            [at.saturating_sub(1), at].into_iter().min_by_key(apart).filter(|at| apart(at) <= self.reach);
+        near.and_then(|at| self.off.get(at)).map_or(0.0, |off| (off.abs() / self.scale).min(FURTHEST))
     }
 
     /// The largest distance in units of the usual spread.
@@ -190,14 +201,11 @@ impl Deviation {
 }
 
 /// Root mean square of the change from one day to the next; `None` without a day to compare.
-fn differences(normal: &[(Timestamp, f64)]) -> Option<f64> {
+fn differences(normal: &[(Timestamp, f64)], reach: Duration) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0_u32);
-    let mut before = normal.iter().peekable();
     for (time, value) in normal {
-        let Some(earlier) = shifted(*time, 1) else { continue };
-        while before.next_if(|(then, _)| *then < earlier).is_some() {}
-        if let Some((_, then)) = before.peek().filter(|(then, _)| *then == earlier) {
-            sum += (sane(*value) - sane(*then)).powi(2);
+        if let Some(before) = shifted(*time, 1).and_then(|then| nearest(normal, then, reach)) {
+            sum += (sane(*value) - sane(before)).powi(2);
             count += 1;
         }
     }
@@ -205,19 +213,35 @@ fn differences(normal: &[(Timestamp, f64)]) -> Option<f64> {
 }
 
 /// The median of the same time on the last days of normal; `None` with fewer than two.
-fn same_time(normal: &[(Timestamp, f64)], time: Timestamp) -> Option<f64> {
-    let (first, last) = (normal.first()?.0, normal.last()?.0);
+fn same_time(normal: &[(Timestamp, f64)], time: Timestamp, reach: Duration) -> Option<f64> {
+    let last = normal.last()?.0;
     let day = DAY.as_micros() as i64;
     // The newest day that is inside normal.
-    let skip = (time.as_micros() - last.as_micros()).max(day).div_euclid(day);
+    let skip = time.as_micros().saturating_sub(last.as_micros()).max(day).div_euclid(day);
     let skip = if shifted(time, skip)? > last { skip + 1 } else { skip };
-    let mut found: Vec<f64> = (skip..skip + DAYS)
-        .filter_map(|days| shifted(time, days))
-        .filter(|then| *then >= first)
-        .filter_map(|then| normal.binary_search_by_key(&then, |(time, _)| *time).ok())
-        .filter_map(|at| normal.get(at).map(|(_, value)| sane(*value)))
-        .collect();
+    let days = (skip..skip + DAYS).filter_map(|days| shifted(time, days));
+    let mut found: Vec<f64> = days.filter_map(|then| nearest(normal, then, reach)).map(sane).collect();
     if found.len() < 2 { None } else { median(&mut found) }
+}
+
+/// The value nearest to a time, at most `reach` from it.
+pub(super) fn nearest(rows: &[(Timestamp, f64)], time: Timestamp, reach: Duration) -> Option<f64> {
+    let at = rows.partition_point(|(then, _)| *then < time);
+    let near = [at.checked_sub(1), Some(at)].into_iter().flatten().filter_map(|at| rows.get(at));
+    let (then, value) = near.min_by_key(|(then, _)| apart(*then, time))?;
+    (apart(*then, time) <= reach).then_some(*value)
+}
+
+fn apart(a: Timestamp, b: Timestamp) -> Duration {
+    a.since(b).max(b.since(a))
+}
+
+/// Half the usual distance from row to row.
+fn half_step(rows: &[(Timestamp, f64)]) -> Duration {
+    let mut steps: Vec<Duration> =
+        rows.iter().zip(rows.iter().skip(1)).map(|(a, b)| b.0.since(a.0)).collect();
+    steps.sort_unstable();
+    steps.get(steps.len() / 2).map_or(Duration::ZERO, |step| *step / 2)
 }
 
 fn shifted(time: Timestamp, days: i64) -> Option<Timestamp> {

@@ -67,6 +67,27 @@ fn the_deepest_node_that_moves_with_the_symptom_is_first() {
 }
 
 #[test]
+fn rows_that_are_not_taken_at_the_same_second_belong_together() {
+    let mut incident =
+        shop([("shop", 1.0, 2.0), ("orders", 0.5, 1.5), ("db", 0.1, 1.1), ("search", 0.2, 0.2)]);
+    for (at, measured) in incident.measured.iter_mut().enumerate() {
+        for (time, _) in measured.normal.iter_mut().chain(&mut measured.incident) {
+            *time = *time + Duration::from_secs(3 * at as u64);
+        }
+    }
+    assert_eq!(causes(&incident).causes[0].node, "db");
+}
+
+#[test]
+fn a_node_whose_calls_are_not_counted_can_still_be_first() {
+    let mut incident =
+        shop([("shop", 1.0, 2.0), ("orders", 0.5, 1.5), ("db", 0.1, 1.1), ("search", 0.2, 0.2)]);
+    incident.measured.retain(|measured| measured.node != "db" || measured.metric != "requests");
+    let ranking = causes(&incident);
+    assert_eq!((ranking.causes[0].node.as_str(), ranking.causes[0].share), ("db", None));
+}
+
+#[test]
 fn what_was_so_before_and_what_got_better_is_no_cause() {
     let mut incident =
         shop([("shop", 1.0, 2.0), ("orders", 0.5, 1.4), ("db", 0.1, 0.1), ("search", 2.0, 0.1)]);

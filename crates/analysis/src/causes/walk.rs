@@ -7,9 +7,11 @@ use super::{Cause, Incident};
 /// How much of a caller's score goes when a callee is as deep in the incident as itself.
 const CARRIED: f64 = 0.7;
 
-/// Takes from callers what their callees explain better, notes the way from the symptom to each node, and counts
-/// what the symptom does not reach by `outside`.
-pub(super) fn along(causes: &mut [Cause], incident: &Incident, outside: f64) {
+/// How much a node counts that the symptom does not call.
+const OUTSIDE: f64 = 0.3;
+
+/// Takes from callers what their callees explain better, and notes the way from the symptom to each node.
+pub(super) fn along(causes: &mut [Cause], incident: &Incident) {
     if incident.calls.is_empty() {
         return;
     }
@@ -31,7 +33,7 @@ pub(super) fn along(causes: &mut [Cause], incident: &Incident, outside: f64) {
         let Some(paths) = &paths else { continue };
         match paths.get(cause.node.as_str()) {
             Some(path) => cause.path = path.iter().map(|node| (*node).to_owned()).collect(),
-            None => cause.score *= outside,
+            None => cause.score *= OUTSIDE,
         }
     }
 }

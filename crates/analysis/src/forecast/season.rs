@@ -26,6 +26,10 @@ impl Seasons {
     }
 }
 
+/// Seasons of clocks and calendars: quarters and months of a year, days of a week, weeks of a year, minutes of an hour,
+/// days and weeks in rows of 1, 5, 10, 15, 30 and 60 minutes.
+const USUAL: [usize; 13] = [4, 7, 12, 24, 48, 52, 60, 96, 144, 168, 288, 1_440, 2_016];
+
 /// The length of the strongest season in rows, 1 for none: the first high peak of the autocorrelation of what a
 /// straight line leaves, between 2 rows and a third of the history.
 ///
@@ -62,7 +66,11 @@ pub fn find_season(values: &[f64]) -> usize {
         return 1;
     };
     // Whole multiples of a season are as like: take the first that is nearly as high as the highest.
-    peaks.into_iter().find(|lag| corrected(*lag) >= 0.9 * best).unwrap_or(1)
+    let found = peaks.into_iter().find(|lag| corrected(*lag) >= 0.9 * best).unwrap_or(1);
+    // Noise moves a peak by some rows: a length that clocks and calendars have is the likelier one nearby.
+    let is_near = |usual: &usize| usual.abs_diff(found) * 20 <= found && *usual <= longest;
+    let usual = USUAL.into_iter().filter(is_near).find(|usual| corrected(*usual) >= 0.9 * corrected(found));
+    usual.unwrap_or(found)
 }
 
 #[cfg(test)]
