@@ -7,6 +7,7 @@
 //! **Invariant:** no I/O, no clock, no randomness. Time is an argument. Same signals, same verdict, on every machine;
 //! whatever the signals are, every figure is finite and within its range.
 
+pub mod changes;
 pub mod columns;
 pub mod config;
 pub mod engine;
@@ -29,6 +30,7 @@ mod stream;
 mod tail;
 mod words;
 
+pub use changes::{ChangePoint, changes};
 pub use columns::{RowVerdict, detect_columns};
 pub use config::{AnalysisConfig, Transform, VitalRule};
 pub use engine::{Counts, Engine};
