@@ -313,6 +313,11 @@ impl Engine {
         self.resources.values().map(Watched::memory_bytes).sum()
     }
 
+    /// dump
+    pub fn precursors(&self, resource: &ResourceId, horizon: Duration) -> Vec<f64> {
+        self.resources.get(resource).map(|w| w.precursors(horizon)).unwrap_or_default()
+    }
+
     /// Surprise (−log₁₀ of the tail probability) of the newest point of each series of a resource, largest first, and
     /// whether an anomaly is open there.
     pub fn surprises(&self, resource: &ResourceId) -> Vec<(f64, bool)> {

@@ -633,6 +633,17 @@ impl Watched {
         std::mem::take(&mut self.transitions)
     }
 
+    pub(super) fn precursors(&self, horizon: Duration) -> Vec<f64> {
+        let mut out = vec![f64::NAN; 9 * crate::precursor::PER];
+        for s in self.streams() {
+            let Some(role) = crate::precursor::role(s.vital) else { continue };
+            let ahead = (horizon.as_secs_f64() / s.channel.pace.step()) as f32;
+            let outlook = s.trend.as_ref().and_then(|t| t.outlook(horizon));
+            crate::precursor::row(&mut out, role, &s.course, outlook, ahead);
+        }
+        out
+    }
+
     pub(super) fn surprises(&self) -> Vec<(f64, bool)> {
         let streams = self.streams().map(|s| (s.channel.surprise(), s.channel.alarm.open().is_some()));
         let plains = self.plains().map(|(_, p)| (p.channel.surprise(), p.channel.alarm.open().is_some()));
