@@ -30,6 +30,7 @@ mod sketch;
 mod source;
 mod stream;
 mod tail;
+mod wear;
 mod words;
 
 pub use changes::{ChangePoint, changes};
