@@ -167,6 +167,10 @@ impl DriftTest {
         let phi = self.correlation();
         let split = self.recent.split(kind, self.level, phi, age.min(self.n));
         let usual = self.scale * GAUSS / (1.0 - phi * phi).sqrt();
+        // Values that went apart pass the bar of the level as well: is the new mean away by the new spread?
+        let error = split.spread * (1.0 + phi) / (split.rows as f32 * (1.0 - phi * phi)).max(1.0).sqrt();
+        let is_apart = split.spread > 2.0 * usual && (split.mean - self.level).abs() < 3.0 * error;
+        let kind = if is_apart { sums::Kind::Variance } else { kind };
         let (before, after) = match kind {
             sums::Kind::Level => (expected + f64::from(self.level), expected + f64::from(split.mean)),
             sums::Kind::Variance => (f64::from(usual), f64::from(split.spread)),

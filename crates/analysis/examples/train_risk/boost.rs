@@ -1,9 +1,9 @@
-//! Gradient boosting of trees of depth three with monotone constraints (Friedman 2001; constraints as in XGBoost).
+//! Gradient boosting of trees of depth four with monotone constraints (Friedman 2001; constraints as in XGBoost).
 
 use echobase_analysis::precursor::{FIGURES, PER_ROLE, Role};
 use echobase_analysis::risk::Tree;
 
-const TREES: usize = 450;
+const TREES: usize = 360;
 const RATE: f32 = 0.15;
 /// Pull of each answer to 0, and the least curvature of a leaf.
 const RIDGE: f64 = 2.0;
@@ -122,11 +122,11 @@ impl Booster {
 
 fn leaf(tree: &Tree, figures: &[f32; FIGURES]) -> (usize, f32) {
     let mut at = 0;
-    for _ in 0..3 {
+    for _ in 0..4 {
         let (figure, threshold) = tree.questions[at];
         at = 2 * at + 1 + usize::from(figures[usize::from(figure)] > threshold);
     }
-    (at - 7, tree.answers[at - 7])
+    (at - 15, tree.answers[at - 15])
 }
 
 /// Upper ends of the bins of a figure: quantiles.
@@ -148,11 +148,11 @@ fn edges(rows: &Rows, figure: usize) -> Vec<f32> {
 }
 
 fn grow(turn: usize, binned: &[Vec<u8>], edges: &[Vec<f32>], slopes: &[(f32, f32)]) -> Tree {
-    let mut tree = Tree { questions: [(0, 1e30); 7], answers: [0.0; 8] };
+    let mut tree = Tree { questions: [(0, 1e30); 15], answers: [0.0; 16] };
     let mut place = vec![0_u8; slopes.len()];
-    let mut bounds = [(f64::MIN, f64::MAX); 15];
-    let mut answers = [0.0_f64; 15];
-    for level in 0..3 {
+    let mut bounds = [(f64::MIN, f64::MAX); 31];
+    let mut answers = [0.0_f64; 31];
+    for level in 0..4 {
         let (first, count) = ((1 << level) - 1, 1 << level);
         let mut best: Vec<Option<Split>> = vec![None; count];
         for figure in (0..FIGURES).filter(|f| !is_mute(*f) && (f + turn) % TURNS != 0) {
@@ -189,7 +189,7 @@ fn grow(turn: usize, binned: &[Vec<u8>], edges: &[Vec<f32>], slopes: &[(f32, f32
             *at = 2 * *at + 1 + u8::from(is_above);
         }
     }
-    for (leaf, answer) in tree.answers.iter_mut().zip(&answers[7..]) {
+    for (leaf, answer) in tree.answers.iter_mut().zip(&answers[15..]) {
         *leaf = RATE * *answer as f32;
     }
     tree
