@@ -131,3 +131,45 @@ impl Course {
         (now - before) * (ahead / (2.0 * f32::from(BLOCK))).min(REACH)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(n: i32, f: impl Fn(f64) -> f64) -> Course {
+        let mut course = Course::default();
+        (0..n).for_each(|i| course.observe(f(f64::from(i))));
+        course
+    }
+
+    #[test]
+    fn a_leak_gains_what_it_will_gain_and_a_level_gains_nothing() {
+        let leak = after(400, |i| 0.3 + 0.001 * (i - 300.0).max(0.0));
+        assert!((leak.plain_gain(1, 40.0) - 0.04).abs() < 0.005, "{}", leak.plain_gain(1, 40.0));
+        assert!(leak.gain(2, 60.0) > 0.03 && leak.novelty() > 0.0 && leak.excess() > 0.05);
+        let level = after(400, |_| 0.3);
+        assert!((0..4).all(|k| level.gain(k, 1_000.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn a_swing_that_is_usual_counts_less_than_one_that_is_not() {
+        let tooth = |i: f64| 0.3 * (i % 60.0) / 60.0;
+        let usual = after(640, tooth);
+        let first = after(640, |i| if i < 600.0 { 0.0 } else { tooth(i) });
+        assert!(usual.gain(1, 60.0) < 0.75 * first.gain(1, 60.0));
+    }
+
+    #[test]
+    fn bursts_that_grow_are_seen_between_themselves() {
+        let bursts = after(640, |i| if i % 60.0 < 15.0 { 0.001 * i } else { 0.1 });
+        assert!(bursts.crest_gain(60.0) > 0.02, "{}", bursts.crest_gain(60.0));
+    }
+
+    #[test]
+    fn extreme_values_leave_it_finite() {
+        let course = after(500, |i| [0.0, 1e300, -1e300, 1e-300][i as usize % 4]);
+        let figures = [course.level(), course.excess(), course.departure(), course.novelty(), course.crest()];
+        assert!(figures.iter().all(|f| f.is_finite()));
+        assert!((0..4).all(|k| course.gain(k, 60.0).is_finite() && course.plain_gain(k, 60.0).is_finite()));
+    }
+}

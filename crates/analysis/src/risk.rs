@@ -171,7 +171,6 @@ pub(crate) fn judge(hazards: Vec<Hazard>, learned: Learned, history: History, ho
             }),
         }
     }
-    features.retain(|f| f.contribution >= 0.005 * probability);
     features.sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then_with(|| a.metric.cmp(&b.metric)));
     features.truncate(5);
     Risk { probability, horizon, predictable: true, expected_in, features }

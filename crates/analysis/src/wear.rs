@@ -34,11 +34,8 @@ impl Wear {
         let is_early = n <= EARLY;
         let rate = f64::from(if is_early { 1.0 / n } else { SLOW });
         let off = value - self.usual;
-        let (most, largest) = if is_early {
-            (f64::MAX, f64::MAX)
-        } else {
-            (6.0 * self.noise + 1e-12, 3.0 * self.noise)
-        };
+        let (most, largest) =
+            if is_early { (f64::MAX, f64::MAX) } else { (6.0 * self.noise + 1e-12, 3.0 * self.noise) };
         self.noise += rate * (off.abs().min(largest) - self.noise);
         self.usual += rate * off.clamp(-most, most);
         self.present += f64::from(PRESENT.max(1.0 / n)) * (value - self.present);
@@ -64,4 +61,34 @@ pub(crate) fn figures(away: &mut [f32]) -> Option<[f32; 5]> {
     let at = |q: f32| away.get(((away.len() - 1) as f32 * q).round() as usize).copied().unwrap_or(0.0);
     let mean = away.iter().sum::<f32>() / away.len() as f32;
     Some([mean, at(0.15), at(0.5), at(0.85), (mean + 0.2).ln()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wobble(i: u32) -> f64 {
+        f64::from(i.wrapping_mul(2_654_435_761) >> 16 & 0xff) / 255.0 - 0.5
+    }
+
+    fn after(n: u32, f: impl Fn(u32) -> f64) -> f32 {
+        let mut wear = Wear::default();
+        (0..n).for_each(|i| wear.observe(f(i)));
+        wear.away()
+    }
+
+    #[test]
+    fn what_moves_away_from_its_early_life_is_worn_in_any_unit() {
+        let slope = |i: u32| wobble(i) + 0.01 * f64::from(i.max(60) - 60);
+        assert!(after(200, wobble) < 1.0 && after(200, slope) > 3.0);
+        let (plain, scaled) = (after(200, slope), after(200, |i| 1e6 * slope(i)));
+        assert!((plain - scaled).abs() < 1e-3);
+        assert_eq!(after(200, |_| 7.0), 0.0);
+    }
+
+    #[test]
+    fn two_metrics_are_too_few_and_order_does_not_matter() {
+        assert_eq!(figures(&mut [1.0, 2.0]), None);
+        assert_eq!(figures(&mut [1.0, 2.0, 0.5, 3.0]), figures(&mut [3.0, 0.5, 2.0, 1.0]));
+    }
 }

@@ -95,7 +95,8 @@ impl Booster {
         let binned: Vec<Vec<u8>> = (0..FIGURES)
             .map(|f| rows.figures.iter().map(|r| edges[f].partition_point(|e| *e < r[f]) as u8).collect())
             .collect();
-        let positive: f64 = rows.weights.iter().zip(&rows.labels).filter(|(_, l)| **l).map(|(w, _)| f64::from(*w)).sum();
+        let positive: f64 =
+            rows.weights.iter().zip(&rows.labels).filter(|(_, l)| **l).map(|(w, _)| f64::from(*w)).sum();
         let all: f64 = rows.weights.iter().map(|w| f64::from(*w)).sum();
         let base = (positive / (all - positive)).ln() as f32;
         let mut odds = vec![base; rows.labels.len()];

@@ -112,7 +112,9 @@ fn curve(rows: &Rows, odds: &[f32]) -> Vec<(f32, f32)> {
 
 fn print(version: &str, booster: &Booster, ordinary: &[f32], curve: &[(f32, f32)]) {
     println!("//! The learned model that ships: printed by the example `train_risk`, not edited by hand.");
-    println!("//!\n//! Where the runs came from and what it was measured at stands in `docs/guide/analysis.md`.\n");
+    println!(
+        "//!\n//! Where the runs came from and what it was measured at stands in `docs/guide/analysis.md`.\n"
+    );
     println!("use super::model::Tree;\n");
     println!("pub(super) const VERSION: &str = \"{version}\";");
     println!("pub(super) const BASE: f32 = {};\n", short(booster.base));

@@ -50,6 +50,14 @@ impl Recent {
         (self.value[at], self.time[at])
     }
 
+    /// Mean and standard deviation of the last `rows` points.
+    pub(super) fn moments(&self, rows: usize) -> (f32, f32) {
+        let rows = rows.clamp(1, usize::from(self.len).max(1));
+        let mean = (0..rows).map(|b| self.at(b).0).sum::<f32>() / rows as f32;
+        let squares: f32 = (0..rows).map(|b| (self.at(b).0 - mean).powi(2)).sum();
+        (mean, (squares / rows as f32).sqrt())
+    }
+
     /// The likeliest beginning of a change within the last `within` points of a segment with that `level` and lag-one
     /// autocorrelation: a step by δ moves the innovation by δ at once and by (1 − φ) δ from then on.
     pub(super) fn split(&self, kind: Kind, level: f32, phi: f32, within: u32) -> Split {
@@ -95,8 +103,7 @@ impl Recent {
             }
         }
         let n = rows as f32;
-        let mean = (0..rows).map(|b| self.at(b).0).sum::<f32>() / n;
-        let spread = ((0..rows).map(|b| (self.at(b).0 - mean).powi(2)).sum::<f32>() / n).sqrt();
+        let (mean, spread) = self.moments(rows);
         let size = (0..rows).map(|b| innovation(b).abs()).sum::<f32>() / n;
         Split { since: self.at(rows - 1).1, rows: rows as u32, mean, spread, innovation: size }
     }

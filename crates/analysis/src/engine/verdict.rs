@@ -39,22 +39,12 @@ pub(super) fn assess(
     let mut past = std::mem::take(&mut watched.degradation);
     let signs = signs(watched, now, config.sensitivity);
     let silence = silence(watched, now);
-    let mut terms: Vec<Term> = signs.iter().filter_map(term).collect();
-    if let Some(term) = silence.as_ref().and_then(silence_term) {
-        terms.push(term);
-    }
-    if let Some((to, score)) = dependency {
-        terms.push(dependency_term(to, score));
-    }
+    let terms = terms(&signs, silence.as_ref(), dependency);
     let stability = stability::judge(&terms);
     let step = watched.streams().map(|s| s.channel.pace.step()).fold(60.0, f64::min);
     let degraded = degradation(&terms);
     past.observe(degraded, now, step);
-    let outlooks: Vec<(&Stream, Outlook)> = watched
-        .streams()
-        .filter(|s| s.channel.pace.is_fresh(now))
-        .filter_map(|s| Some((s, s.trend.as_ref()?.outlook(config.horizon)?)))
-        .collect();
+    let outlooks = outlooks(watched, now, config.horizon);
     let learned = learned(watched, now, config, model);
     let risk = risk(watched, &signs, &terms, &outlooks, (degraded, &past), learned, config);
     let assessment = Assessment {
@@ -71,6 +61,36 @@ pub(super) fn assess(
     };
     watched.degradation = past;
     assessment
+}
+
+/// The risk within the horizon of `config`, without learning.
+pub(super) fn risk_within(
+    watched: &Watched,
+    now: Timestamp,
+    config: &AnalysisConfig,
+    model: &RiskModel,
+    dependency: Option<(&ResourceId, f64)>,
+) -> Risk {
+    let signs = signs(watched, now, config.sensitivity);
+    let terms = terms(&signs, silence(watched, now).as_ref(), dependency);
+    let outlooks = outlooks(watched, now, config.horizon);
+    let learned = learned(watched, now, config, model);
+    let degraded = (degradation(&terms), &watched.degradation);
+    risk(watched, &signs, &terms, &outlooks, degraded, learned, config)
+}
+
+fn terms(signs: &[Sign<'_>], silence: Option<&Silence>, dependency: Option<(&ResourceId, f64)>) -> Vec<Term> {
+    let dependency = dependency.map(|(to, score)| dependency_term(to, score));
+    signs.iter().filter_map(term).chain(silence.and_then(silence_term)).chain(dependency).collect()
+}
+
+/// Where each bounded vital sign is heading.
+fn outlooks(watched: &Watched, now: Timestamp, horizon: Duration) -> Vec<(&Stream, Outlook)> {
+    watched
+        .streams()
+        .filter(|s| s.channel.pace.is_fresh(now))
+        .filter_map(|s| Some((s, s.trend.as_ref()?.outlook(horizon)?)))
+        .collect()
 }
 
 /// The worst fresh instance of each vital sign; metrics go before spans.

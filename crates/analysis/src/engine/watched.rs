@@ -647,7 +647,11 @@ impl Watched {
     pub(super) fn precursors(&self, horizon: Duration, now: Timestamp) -> Precursors {
         let mut all = Precursors::default();
         for stream in self.streams() {
-            let Some(role) = precursor::Role::of(stream.vital).filter(|_| stream.course.count() > 0 && stream.channel.pace.is_fresh(now)) else { continue };
+            let Some(role) = precursor::Role::of(stream.vital)
+                .filter(|_| stream.course.count() > 0 && stream.channel.pace.is_fresh(now))
+            else {
+                continue;
+            };
             let points = (horizon.as_secs_f64() / stream.channel.pace.step()) as f32;
             let outlook = stream.trend.as_ref().and_then(|t| t.outlook(horizon));
             all.add(role, &stream.course, outlook, points);

@@ -142,3 +142,50 @@ impl RiskModel {
             && self.curve.iter().all(|(x, y)| x.is_finite() && (0.0..=1.0).contains(y))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn precursors() -> impl Strategy<Value = Precursors> {
+        prop::collection::vec(prop::option::weighted(0.9, -5.0..5.0_f32), FIGURES).prop_map(|v| {
+            let mut figures = [f32::NAN; FIGURES];
+            for (to, from) in figures.iter_mut().zip(v) {
+                *to = from.unwrap_or(f32::NAN);
+            }
+            Precursors { figures, history: 500 }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_probability_and_the_shares_of_its_roles_sum_to_one_or_none(p in precursors()) {
+            let told = RiskModel::shipped().tell(&p);
+            prop_assert!((0.0..=0.99).contains(&told.probability));
+            let sum: f64 = told.shares.iter().sum();
+            prop_assert!(told.shares.iter().all(|s| *s >= 0.0) && ((sum - 1.0).abs() < 1e-9 || sum == 0.0));
+        }
+
+        #[test]
+        fn worse_figures_never_lower_it(p in precursors(), at in 0..FIGURES, more in 0.0..5.0_f32) {
+            prop_assume!(at / PER_ROLE != Role::Traffic as usize && p.figures[at].is_finite());
+            let mut worse = p;
+            worse.figures[at] += more;
+            let model = RiskModel::shipped();
+            prop_assert!(model.tell(&worse).probability >= model.tell(&p).probability - 1e-4);
+        }
+    }
+
+    #[test]
+    fn what_ships_is_sound_and_quiet_where_nothing_is_known() {
+        let model = RiskModel::shipped();
+        assert!(model.is_sound());
+        let told = model.tell(&Precursors::default());
+        assert!(told.probability < 0.05, "{told:?}");
+        let mut broken = model;
+        broken.ordinary = Cow::Owned(vec![0.0]);
+        assert!(!broken.is_sound());
+    }
+}

@@ -66,12 +66,8 @@ impl Sheet {
         if names.is_empty() {
             return Err(SheetError::NoColumns);
         }
-        let mut sheet = Self {
-            stamps: Vec::new(),
-            times: Vec::new(),
-            columns: vec![Vec::new(); names.len()],
-            names,
-        };
+        let mut sheet =
+            Self { stamps: Vec::new(), times: Vec::new(), columns: vec![Vec::new(); names.len()], names };
         for (at, line) in lines {
             sheet.take(at + 1, line)?;
         }
