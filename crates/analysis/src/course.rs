@@ -48,10 +48,9 @@ impl Course {
             *once += rate * (z - *once);
             *twice += rate * (*once - *twice);
         }
-        for k in 0..SPEEDS.len() {
-            let slope = self.slope(k).abs();
-            let usual = &mut self.usual[k];
-            let size = if n < 4.0 * SPEEDS[k] { slope } else { slope.min(4.0 * *usual + 1e-9) };
+        let slopes = [0, 1, 2, 3].map(|k| self.slope(k).abs());
+        for ((usual, slope), speed) in self.usual.iter_mut().zip(slopes).zip(SPEEDS) {
+            let size = if n < 4.0 * speed { slope } else { slope.min(4.0 * *usual + 1e-9) };
             *usual += (1.0 / n).max(SLOW) * (size - *usual);
         }
         let off = z - self.mean;

@@ -156,7 +156,7 @@ fn grow(turn: usize, binned: &[Vec<u8>], edges: &[Vec<f32>], slopes: &[(f32, f32
     for level in 0..4 {
         let (first, count) = ((1 << level) - 1, 1 << level);
         let mut best: Vec<Option<Split>> = vec![None; count];
-        for figure in (0..FIGURES).filter(|f| !is_mute(*f) && (f + turn) % TURNS != 0) {
+        for figure in (0..FIGURES).filter(|f| !is_mute(*f) && !(f + turn).is_multiple_of(TURNS)) {
             let mut bins = vec![[Sum::default(); BINS + 1]; count];
             for ((at, bin), (g, h)) in place.iter().zip(&binned[figure]).zip(slopes) {
                 let sum = &mut bins[usize::from(*at) - first][usize::from(*bin)];

@@ -66,7 +66,7 @@ fn one(text: &str, collapse: i64, weight: f32, at: usize, rows: &mut Rows) -> io
         engine.observe(&batch);
         let left = if collapse < 0 { i64::MAX } else { collapse - row as i64 };
         let is_positive = (10..=60).contains(&left);
-        let is_kept = is_positive || (left > 120 && (row + at) % THIN == 0);
+        let is_kept = is_positive || (left > 120 && (row + at).is_multiple_of(THIN));
         if row < 120 || !is_kept {
             continue;
         }
