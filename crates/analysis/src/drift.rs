@@ -75,6 +75,8 @@ pub(crate) struct Announced {
     /// Usual deviation and level before, as the test knows them.
     usual: f32,
     level: f32,
+    /// The level right after.
+    first: f32,
 }
 
 /// Streaming state of one series: about 700 bytes.
@@ -202,6 +204,7 @@ impl DriftTest {
                     rows: 0,
                     usual,
                     level,
+                    first: split.mean,
                 });
             }
         }
@@ -236,6 +239,13 @@ impl DriftTest {
             if spread > 1.8 * known.usual && (mean - known.level).abs() < 3.0 * error {
                 known.change = Change::Variance;
                 (known.before, known.after) = (f64::from(known.usual), f64::from(spread));
+            }
+        }
+        if known.rows == 2 * NAMED && known.change == Change::Step {
+            let (mean, _) = self.recent.moments(NAMED as usize);
+            let (moved, on) = (known.first - known.level, mean - known.first);
+            if on * moved > 0.0 && on.abs() > known.usual.max(0.5 * moved.abs()) {
+                known.change = Change::Ramp;
             }
         }
         if known.rows >= LINGER {
@@ -354,7 +364,13 @@ mod tests {
         let mut noise = Noise(5);
         let seen = run((0..500).map(|i| noise.next() + 0.03 * f64::from((i - 200).clamp(0, 200))));
         let changes = seen.windows(2).filter(|p| p[1].is_some_and(|d| p[0].is_none_or(|b| b.at != d.at)));
-        assert_eq!(changes.count(), 1);
+        let told: Vec<_> = seen
+            .iter()
+            .enumerate()
+            .step_by(10)
+            .filter_map(|(i, s)| s.map(|d| (i, d.change, d.statistic)))
+            .collect();
+        assert_eq!(changes.count(), 1, "{told:?}");
         assert_eq!(seen[395].unwrap().change, Change::Ramp);
         assert!(seen[395].unwrap().words("m", Quantity::Number).contains("bit by bit"));
     }

@@ -7,7 +7,7 @@ const VARIANCE: [f32; 2] = [0.4, 0.8];
 /// All sums, over both directions.
 const COUNT: f32 = 5.0;
 /// How much is unknown of a young series, in points.
-const YOUNG: f32 = 6.0;
+const YOUNG: f32 = 10.0;
 /// Points per block for the long-run variance.
 const BLOCK: u8 = 16;
 
@@ -133,7 +133,7 @@ impl Bars {
         if self.filled == BLOCK {
             let variance = (self.block * self.block / f32::from(BLOCK)).min(9.0);
             self.blocks += 1;
-            let rate = (1.0 / (self.blocks as f32 + 4.0)).max(0.02);
+            let rate = (1.0 / (self.blocks as f32 + 8.0)).max(0.02);
             self.long_run += rate * (variance - self.long_run);
             (self.block, self.filled) = (0.0, 0);
         }
@@ -153,10 +153,11 @@ impl Bars {
     }
 
     /// How much longer sums of e grow than sums of independent values: 1 where level and lag-one autocorrelation say
-    /// all there is, more where a series wanders. Of a young series more is unknown.
+    /// all there is, more where a series wanders. The power makes up for bars that grow slower than such sums do; of a
+    /// young series more is unknown.
     fn misfit(&self) -> f32 {
         let long = (self.long_run / self.square.max(0.1)).clamp(1.0, 6.0);
-        long * (1.0 + YOUNG / (self.n as f32 + 20.0))
+        long.powf(1.5) * (1.0 + YOUNG / (self.n as f32 + 20.0))
     }
 }
 
