@@ -6,7 +6,7 @@ mod watched;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use echobase_types::assessment::{Anomaly, Assessment};
+use echobase_types::assessment::{Anomaly, Assessment, Risk};
 use echobase_types::resource::SeenDependency;
 use echobase_types::signal::SignalBatch;
 use echobase_types::{Dependency, ResourceId, Timestamp};
@@ -14,6 +14,8 @@ use echobase_types::{Dependency, ResourceId, Timestamp};
 use crate::channel::Limits;
 use crate::config::AnalysisConfig;
 use crate::links::{self, Links};
+use crate::precursor::Precursors;
+use crate::risk::RiskModel;
 use crate::vital::Vitals;
 use watched::Watched;
 
@@ -55,6 +57,7 @@ enum Known {
 #[derive(Debug)]
 pub struct Engine {
     config: AnalysisConfig,
+    model: RiskModel,
     limits: Limits,
     vitals: Vitals,
     resources: BTreeMap<ResourceId, Watched>,
@@ -93,6 +96,7 @@ impl Engine {
         Self {
             vitals: Vitals::new(config.extra_vitals.clone()),
             config,
+            model: RiskModel::shipped(),
             limits,
             resources: BTreeMap::new(),
             by_name: BTreeMap::new(),
@@ -102,6 +106,21 @@ impl Engine {
             transitions: Vec::new(),
             counts: Counts::default(),
         }
+    }
+
+    /// Puts another learned model in the place of the one that ships. One whose parts do not fit together is handed
+    /// back, and the present one stays.
+    pub fn replace_risk_model(&mut self, model: RiskModel) -> Result<(), RiskModel> {
+        if !model.is_sound() {
+            return Err(model);
+        }
+        self.model = model;
+        Ok(())
+    }
+
+    /// The learned model in use.
+    pub fn risk_model(&self) -> &RiskModel {
+        &self.model
     }
 
     /// Learns a batch. Rows are taken in the order of their time within the batch; what is late, see
@@ -270,7 +289,7 @@ impl Engine {
                 continue;
             }
             let dependency = worst.get(id).map(|(to, score)| (*to, *score));
-            all.push(verdict::assess(id, watched, now, &self.config, dependency));
+            all.push(verdict::assess(id, watched, now, &self.config, &self.model, dependency));
         }
         drop(worst);
         self.scores = all.iter().map(|a| (a.resource_id.clone(), a.stability.score)).collect();
@@ -278,6 +297,31 @@ impl Engine {
             self.forget(&id);
         }
         all
+    }
+
+    /// The risk of a resource for several horizons at once, in the order given. What may happen within an hour may
+    /// happen within a day: a longer horizon never has the lower probability. Empty for a resource that is not known.
+    pub fn risks(&self, resource: &ResourceId, now: Timestamp, horizons: &[Duration]) -> Vec<Risk> {
+        let Some(watched) = self.resources.get(resource) else { return Vec::new() };
+        let arrows = self.arrows.keys().filter(|(from, _)| from == resource);
+        let dependency =
+            arrows.filter_map(|(_, to)| Some((to, *self.scores.get(to)?))).min_by(|a, b| a.1.total_cmp(&b.1));
+        let mut risks: Vec<(usize, Risk)> = horizons
+            .iter()
+            .map(|horizon| {
+                let config = AnalysisConfig { horizon: *horizon, ..self.config.clone() }.clamped();
+                verdict::risk_within(watched, now, &config, &self.model, dependency)
+            })
+            .enumerate()
+            .collect();
+        risks.sort_by_key(|(_, risk)| risk.horizon);
+        let mut least = 0.0_f64;
+        for (_, risk) in &mut risks {
+            least = least.max(risk.probability);
+            risk.probability = least;
+        }
+        risks.sort_by_key(|(at, _)| *at);
+        risks.into_iter().map(|(_, risk)| risk).collect()
     }
 
     /// Anomalies that opened, closed or became graver since the last call, in the order of their resources. An
@@ -311,6 +355,16 @@ impl Engine {
     /// Approximate memory of the state in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.resources.values().map(Watched::memory_bytes).sum()
+    }
+
+    /// What announces a failure of a resource within a horizon, as the risk sees it: for training a model.
+    pub fn precursors(&self, resource: &ResourceId, horizon: Duration) -> Option<Precursors> {
+        self.resources.get(resource).map(|w| w.precursors(horizon, w.last_signal()))
+    }
+
+    /// How worn a resource is of which no vital sign is known, as the risk sees it: for training a model.
+    pub fn wear(&self, resource: &ResourceId, horizon: Duration) -> Option<[f32; 7]> {
+        self.resources.get(resource).and_then(|w| w.wear(horizon))
     }
 
     /// Surprise (−log₁₀ of the tail probability) of the newest point of each series of a resource, largest first, and

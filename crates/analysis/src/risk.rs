@@ -20,13 +20,18 @@
 //! Where failure does not announce itself (published incidents: AUC about 0.5) nothing here can see it coming; the
 //! risk then rises with the harm, not before.
 
+mod model;
+mod weights;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use echobase_types::assessment::{Reason, Risk};
 use echobase_types::{SeriesId, Timestamp};
 
-use crate::words;
+use crate::words::{self, Quantity};
+
+pub use model::{RiskModel, Tree};
 
 /// What the model was fitted on, for those who must judge how far to trust it.
 pub const PROVENANCE: &str = "Shipped with Echobase: hazards by formula, calibrated on 224 generated service runs of \
@@ -121,8 +126,20 @@ pub(crate) enum History {
     TooShort,
 }
 
-/// Puts the hazards together.
-pub(crate) fn judge(hazards: Vec<Hazard>, history: History, horizon: Duration) -> Risk {
+/// What the learned model says, with what drives it. The `probability` of a driver is its share in the whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Learned {
+    pub(crate) probability: f64,
+    pub(crate) drivers: Vec<Hazard>,
+}
+
+/// −ln of what survives: adds up over independent hazards.
+fn force(probability: f64) -> f64 {
+    -(1.0 - probability.clamp(0.0, 0.999)).ln()
+}
+
+/// Puts the hazards and what was learned together.
+pub(crate) fn judge(hazards: Vec<Hazard>, learned: Learned, history: History, horizon: Duration) -> Risk {
     if history == History::TooShort {
         return Risk {
             probability: BASE_RATE,
@@ -132,22 +149,33 @@ pub(crate) fn judge(hazards: Vec<Hazard>, history: History, horizon: Duration) -
             features: Vec::new(),
         };
     }
-    let well: f64 = hazards.iter().map(|h| 1.0 - h.probability.clamp(0.0, 0.999)).product();
-    let probability = calibrate(1.0 - well).clamp(BASE_RATE, 0.99);
-    let total: f64 = hazards.iter().map(|h| -(1.0 - h.probability.clamp(0.0, 0.999)).ln()).sum();
+    let raw: f64 = hazards.iter().map(|h| force(h.probability)).sum();
+    let known = calibrate(1.0 - (-raw).exp());
+    let probability = (1.0 - (1.0 - known) * (1.0 - learned.probability)).clamp(BASE_RATE, 0.99);
+    let (of_known, of_learned) = (force(known), force(learned.probability));
+    let total = (of_known + of_learned).max(1e-300);
     let expected_in = hazards.iter().filter(|h| h.probability >= 0.2).filter_map(|h| h.expected_in).min();
-    let mut features: Vec<Reason> = hazards
+    let parts = hazards
         .into_iter()
         .filter(|h| h.probability >= 0.01)
-        .map(|h| Reason {
-            contribution: probability * -(1.0 - h.probability.clamp(0.0, 0.999)).ln() / total.max(1e-300),
-            metric: h.metric,
-            series: h.series,
-            value: h.value,
-            expected: h.expected,
-            words: h.words,
-        })
-        .collect();
+        .map(|h| (of_known * force(h.probability) / raw.max(1e-300), h))
+        .chain(learned.drivers.into_iter().map(|d| (of_learned * d.probability, d)));
+    let mut features: Vec<Reason> = Vec::new();
+    for (part, hazard) in parts {
+        let contribution = probability * part / total;
+        // The same series may speak as a hazard and as a precursor: one reason, with the words that came first.
+        match features.iter_mut().find(|f| f.metric == hazard.metric && f.series == hazard.series) {
+            Some(same) => same.contribution += contribution,
+            None => features.push(Reason {
+                contribution,
+                metric: hazard.metric,
+                series: hazard.series,
+                value: hazard.value,
+                expected: hazard.expected,
+                words: hazard.words,
+            }),
+        }
+    }
     features.sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then_with(|| a.metric.cmp(&b.metric)));
     features.truncate(5);
     Risk { probability, horizon, predictable: true, expected_in, features }
@@ -179,6 +207,12 @@ pub(crate) fn exhaustion_words(metric: &str, used: f64, growth: f64, left: Durat
     )
 }
 
+/// "… is 3.1 s, usually 0.9 s: this is how failures began".
+pub(crate) fn course_words(quantity: Quantity, metric: &str, value: f64, expected: f64) -> String {
+    let (shown, usual) = (quantity.show(value), quantity.show(expected));
+    format!("{metric} is {shown}, usually {usual}, and moves as it does before failures")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -202,7 +236,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_risk_is_a_probability_and_its_features_sum_to_it(h in prop::collection::vec(0.02..1.0_f64, 1..5)) {
-            let risk = judge(h.iter().map(|p| hazard(*p, "m")).collect(), History::Enough, HORIZON);
+            let risk = judge(h.iter().enumerate().map(|(i, p)| hazard(*p, &format!("m{i}"))).collect(), Learned::default(), History::Enough, HORIZON);
             prop_assert!((BASE_RATE..=0.99).contains(&risk.probability));
             let sum: f64 = risk.features.iter().map(|f| f.contribution).sum();
             prop_assert!((sum - risk.probability).abs() < 1e-9);
@@ -210,7 +244,7 @@ mod tests {
 
         #[test]
         fn a_further_or_a_larger_hazard_never_lowers_the_risk(a in 0.0..1.0_f64, b in 0.0..1.0_f64, more in 0.0..1.0_f64) {
-            let of = |h: &[f64]| judge(h.iter().map(|p| hazard(*p, "m")).collect(), History::Enough, HORIZON).probability;
+            let of = |h: &[f64]| judge(h.iter().enumerate().map(|(i, p)| hazard(*p, &format!("m{i}"))).collect(), Learned::default(), History::Enough, HORIZON).probability;
             prop_assert!(of(&[a, b]) >= of(&[a]) - 1e-12);
             prop_assert!(of(&[(a + more).min(1.0)]) >= of(&[a]) - 1e-12);
         }
@@ -218,7 +252,7 @@ mod tests {
 
     #[test]
     fn without_history_the_base_rate_is_said_and_called_so() {
-        let risk = judge(vec![hazard(0.9, "m")], History::TooShort, HORIZON);
+        let risk = judge(vec![hazard(0.9, "m")], Learned::default(), History::TooShort, HORIZON);
         assert_eq!((risk.probability, risk.predictable), (BASE_RATE, false));
     }
 

@@ -5,6 +5,7 @@ use echobase_types::{SeriesId, Timestamp};
 
 use crate::anomaly::Subject;
 use crate::channel::{Channel, Limits, Seen};
+use crate::course::Course;
 use crate::exhaustion::Trend;
 use crate::normal::Normal;
 use crate::source::Figure;
@@ -29,6 +30,8 @@ pub(crate) struct Stream {
     pub(crate) key: u64,
     pub(crate) channel: Channel,
     pub(crate) trend: Option<Box<Trend>>,
+    /// Where it is heading, on a scale on which sums make sense: shares as they are, all else as logarithms.
+    pub(crate) course: Course,
     /// The severity at which its open anomaly was told, and the onset of that anomaly.
     pub(crate) told: Severity,
     pub(crate) announced: Option<Timestamp>,
@@ -53,6 +56,7 @@ impl Stream {
             key,
             channel: Channel::new(resolution),
             trend: vital.is_bounded().then(Box::default),
+            course: Course::default(),
             told: Severity::Info,
             announced: None,
             normal: Normal::default(),
@@ -97,6 +101,9 @@ impl Stream {
         if let Some(trend) = &mut self.trend {
             trend.observe(value, time);
         }
+        if let Some(z) = self.on_scale(value, rate) {
+            self.course.observe(z);
+        }
         match self.vital {
             Vital::QueueLength => {
                 self.floor = rate.map_or(1.0, |r| (0.5 * r).max(1.0));
@@ -108,6 +115,17 @@ impl Stream {
             _ => {}
         }
         seen
+    }
+
+    /// A value on the scale of its course.
+    fn on_scale(&self, value: f64, rate: Option<f64>) -> Option<f64> {
+        Some(match self.vital {
+            Vital::Up => return None,
+            v if v.is_bounded() => value,
+            Vital::QueueLength => (1.0 + value.max(0.0) / rate.map_or(1.0, |r| (0.5 * r).max(1.0))).ln(),
+            Vital::ErrorRatio | Vital::DependencyErrorRatio => (0.002 + value.clamp(0.0, 1.0)).ln(),
+            _ => value.max(1e-9).ln(),
+        })
     }
 
     /// The present value, smoothed where its badness is.

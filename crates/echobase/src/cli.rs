@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use crate::command::Horizon;
 use crate::output::Output;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -78,6 +79,10 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Check or describe the configuration.
     Config(ConfigArgs),
+    /// Find where a series in CSV changed for good. Example: echobase drift latency.csv changes.csv
+    Drift(Drift),
+    /// Judge a table in CSV: probability of failure and stability, row by row. Example: echobase risk host.csv -
+    Risk(Risk),
     /// Print the OpenAPI document.
     Openapi,
     /// Print a completion script. Example: echobase completions bash > /etc/bash_completion.d/echobase
@@ -95,6 +100,31 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+}
+
+/// Arguments of `drift`.
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    /// Table with the header `timestamp,value`, or `-` for standard input.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Where `timestamp,drift,location` goes, a row per row; `-` for standard output.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+}
+
+/// Arguments of `risk`.
+#[derive(Debug, Args)]
+pub(crate) struct Risk {
+    /// Table with the header `timestamp,<metric>,…`, or `-` for standard input.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Where `timestamp,risk,stability` goes, a row per row; `-` for standard output.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// How far ahead the risk looks: a number of rows, or a length of time such as 15m.
+    #[arg(long, default_value = "60", value_parser = Horizon::parse)]
+    pub horizon: Horizon,
 }
 
 /// Arguments of `serve`.

@@ -3,16 +3,21 @@
 mod causes;
 mod config;
 mod demo;
+mod drift;
 mod files;
 mod forecast;
 mod import;
 mod intervention;
 mod key;
 mod ledger;
+mod pipe;
 mod playbook;
 mod query;
 mod reference;
+mod risk;
 mod serve;
+mod sheet;
+mod verdicts;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -25,6 +30,8 @@ use echobase_types::Timestamp;
 use crate::cli::{Cli, Command};
 use crate::exit::Unusable;
 use crate::output;
+
+pub(crate) use verdicts::Horizon;
 
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -44,6 +51,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Key(args) => wait(key::run(args)),
         Command::Demo(args) => demo::run(args),
         Command::Config(args) => config::run(args),
+        Command::Drift(args) => drift::run(&args),
+        Command::Risk(args) => risk::run(&args),
         Command::Openapi => {
             output::json(&echobase_server::openapi())?;
             Ok(ExitCode::SUCCESS)

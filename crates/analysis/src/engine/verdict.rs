@@ -10,7 +10,8 @@ use echobase_types::{ResourceId, Timestamp};
 use super::watched::Watched;
 use crate::config::AnalysisConfig;
 use crate::exhaustion::Outlook;
-use crate::risk::{self, Degradation, Hazard, History};
+use crate::precursor::Role;
+use crate::risk::{self, Degradation, Hazard, History, Learned, RiskModel};
 use crate::stability::{self, Term, WORST};
 use crate::stream::{Origin, Stream};
 use crate::words;
@@ -31,28 +32,21 @@ pub(super) fn assess(
     watched: &mut Watched,
     now: Timestamp,
     config: &AnalysisConfig,
+    model: &RiskModel,
     dependency: Option<(&ResourceId, f64)>,
 ) -> Assessment {
+    watched.follow_wear();
     let mut past = std::mem::take(&mut watched.degradation);
     let signs = signs(watched, now, config.sensitivity);
     let silence = silence(watched, now);
-    let mut terms: Vec<Term> = signs.iter().filter_map(term).collect();
-    if let Some(term) = silence.as_ref().and_then(silence_term) {
-        terms.push(term);
-    }
-    if let Some((to, score)) = dependency {
-        terms.push(dependency_term(to, score));
-    }
+    let terms = terms(&signs, silence.as_ref(), dependency);
     let stability = stability::judge(&terms);
     let step = watched.streams().map(|s| s.channel.pace.step()).fold(60.0, f64::min);
     let degraded = degradation(&terms);
     past.observe(degraded, now, step);
-    let outlooks: Vec<(&Stream, Outlook)> = watched
-        .streams()
-        .filter(|s| s.channel.pace.is_fresh(now))
-        .filter_map(|s| Some((s, s.trend.as_ref()?.outlook(config.horizon)?)))
-        .collect();
-    let risk = risk(watched, &signs, &terms, &outlooks, (degraded, &past), config);
+    let outlooks = outlooks(watched, now, config.horizon);
+    let learned = learned(watched, now, config, model);
+    let risk = risk(watched, &signs, &terms, &outlooks, (degraded, &past), learned, config);
     let assessment = Assessment {
         resource_id: id.clone(),
         at: now,
@@ -67,6 +61,36 @@ pub(super) fn assess(
     };
     watched.degradation = past;
     assessment
+}
+
+/// The risk within the horizon of `config`, without learning.
+pub(super) fn risk_within(
+    watched: &Watched,
+    now: Timestamp,
+    config: &AnalysisConfig,
+    model: &RiskModel,
+    dependency: Option<(&ResourceId, f64)>,
+) -> Risk {
+    let signs = signs(watched, now, config.sensitivity);
+    let terms = terms(&signs, silence(watched, now).as_ref(), dependency);
+    let outlooks = outlooks(watched, now, config.horizon);
+    let learned = learned(watched, now, config, model);
+    let degraded = (degradation(&terms), &watched.degradation);
+    risk(watched, &signs, &terms, &outlooks, degraded, learned, config)
+}
+
+fn terms(signs: &[Sign<'_>], silence: Option<&Silence>, dependency: Option<(&ResourceId, f64)>) -> Vec<Term> {
+    let dependency = dependency.map(|(to, score)| dependency_term(to, score));
+    signs.iter().filter_map(term).chain(silence.and_then(silence_term)).chain(dependency).collect()
+}
+
+/// Where each bounded vital sign is heading.
+fn outlooks(watched: &Watched, now: Timestamp, horizon: Duration) -> Vec<(&Stream, Outlook)> {
+    watched
+        .streams()
+        .filter(|s| s.channel.pace.is_fresh(now))
+        .filter_map(|s| Some((s, s.trend.as_ref()?.outlook(horizon)?)))
+        .collect()
 }
 
 /// The worst fresh instance of each vital sign; metrics go before spans.
@@ -182,6 +206,7 @@ fn risk(
     terms: &[Term],
     outlooks: &[(&Stream, Outlook)],
     (degraded, past): (f64, &Degradation),
+    learned: Learned,
     config: &AnalysisConfig,
 ) -> Risk {
     let mut hazards = Vec::new();
@@ -255,8 +280,59 @@ fn risk(
             words: term.words.clone(),
         });
     }
-    let is_known = watched.streams().any(Stream::is_known) || terms.iter().any(|t| t.metric == "up");
-    risk::judge(hazards, if is_known { History::Enough } else { History::TooShort }, config.horizon)
+    let is_known = learned.probability > 0.0
+        || watched.streams().any(Stream::is_known)
+        || terms.iter().any(|t| t.metric == "up");
+    risk::judge(hazards, learned, if is_known { History::Enough } else { History::TooShort }, config.horizon)
+}
+
+/// Points of history from which on a learned model is heard, and from which on wholly.
+const HEARD: (f64, f64) = (60.0, 120.0);
+
+fn heard(history: u32) -> f64 {
+    ((f64::from(history) - HEARD.0) / (HEARD.1 - HEARD.0)).clamp(0.0, 1.0)
+}
+
+/// What the learned model says of the vital signs, or of the wear where there is none.
+fn learned(watched: &Watched, now: Timestamp, config: &AnalysisConfig, model: &RiskModel) -> Learned {
+    if let Some(wear) = watched.wear(config.horizon) {
+        let probability = model.worn(&wear) * heard(watched.wear_history().saturating_mul(4));
+        let drivers = watched.most_worn(3).into_iter().map(|(metric, series, away, share)| Hazard {
+            probability: share,
+            words: format!("{metric} is {} usual deviations from its early life", words::number(away)),
+            metric,
+            series: Some(series),
+            value: away,
+            expected: 1.0,
+            expected_in: None,
+        });
+        return Learned { probability, drivers: drivers.collect() };
+    }
+    let precursors = watched.precursors(config.horizon, now);
+    let history = heard(precursors.history);
+    if history <= 0.0 || Role::ALL.into_iter().all(|r| !precursors.speaks(r)) {
+        return Learned::default();
+    }
+    let told = model.tell(&precursors);
+    let drivers = Role::ALL.into_iter().zip(told.shares).filter(|(_, share)| *share > 0.0);
+    let drivers = drivers.filter_map(|(role, share)| driver(watched, role, share)).collect();
+    Learned { probability: told.probability * history, drivers }
+}
+
+/// The stream that speaks loudest in a role.
+fn driver(watched: &Watched, role: Role, share: f64) -> Option<Hazard> {
+    let of_role = watched.streams().filter(|s| Role::of(s.vital) == Some(role));
+    let stream = of_role.max_by(|a, b| a.course.departure().total_cmp(&b.course.departure()))?;
+    let expected = stream.normal().unwrap_or_else(|| stream.value());
+    Some(Hazard {
+        probability: share,
+        metric: stream.metric.clone(),
+        series: Some(stream.series),
+        value: stream.value(),
+        expected,
+        expected_in: None,
+        words: risk::course_words(stream.subject().quantity, &stream.metric, stream.value(), expected),
+    })
 }
 
 fn readings(signs: &[Sign<'_>], silence: Option<&Silence>) -> Vec<VitalReading> {

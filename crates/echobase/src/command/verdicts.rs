@@ -1,0 +1,151 @@
+//! Verdicts on a table in CSV, row by row: CSV in, CSV out. One row comes out for each that went in, and it depends on
+//! no later one.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use echobase_analysis::{AnalysisConfig, changes, detect_columns};
+use echobase_types::Timestamp;
+
+use super::sheet::{Sheet, SheetError};
+
+/// How far ahead a risk looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Horizon {
+    /// So many rows of the table's usual step.
+    Rows(u32),
+    /// So long.
+    Span(Duration),
+}
+
+impl Horizon {
+    /// Reads `60` (rows) or `15m`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(0) => Err("a horizon of no rows says nothing".to_owned()),
+            Ok(rows) => Ok(Self::Rows(rows)),
+            Err(_) => echobase_types::duration::parse(text)
+                .map(Self::Span)
+                .map_err(|e| format!("{e}, nor a number of rows")),
+        }
+    }
+
+    fn span(self, times: &[Timestamp]) -> Duration {
+        match self {
+            Self::Span(span) => span,
+            Self::Rows(rows) => usual_step(times).saturating_mul(rows),
+        }
+    }
+}
+
+/// The median distance of the first rows; a minute if there is none.
+fn usual_step(times: &[Timestamp]) -> Duration {
+    let mut steps: Vec<Duration> = times.windows(2).take(2_000).map(|p| p[1].since(p[0])).collect();
+    steps.sort_unstable();
+    steps.get(steps.len() / 2).copied().filter(|s| !s.is_zero()).unwrap_or(Duration::from_secs(60))
+}
+
+/// `timestamp,value` to `timestamp,drift,location`: 1 at a row that announces a change, with the row (from 0) where it
+/// began, else 0 and −1. Of several columns each is judged alone; the strongest change of a row is told.
+pub(crate) fn drift(text: &str) -> Result<String, SheetError> {
+    let sheet = Sheet::read(text)?;
+    let mut told: Vec<Option<(f64, usize)>> = vec![None; sheet.rows()];
+    for column in &sheet.columns {
+        for change in changes(&AnalysisConfig::default(), &sheet.times, column) {
+            if let Some(at) = told.get_mut(change.row)
+                && at.is_none_or(|(statistic, _)| change.statistic > statistic)
+            {
+                *at = Some((change.statistic, change.location));
+            }
+        }
+    }
+    let mut out = String::from("timestamp,drift,location\n");
+    for (stamp, told) in sheet.stamps.iter().zip(told) {
+        let stamp = field(stamp);
+        let _ = match told {
+            Some((_, location)) => writeln!(out, "{stamp},1,{location}"),
+            None => writeln!(out, "{stamp},0,-1"),
+        };
+    }
+    Ok(out)
+}
+
+/// `timestamp,<metric>,…` to `timestamp,risk,stability`, both 0 to 1.
+pub(crate) fn risk(text: &str, horizon: Horizon) -> Result<String, SheetError> {
+    let sheet = Sheet::read(text)?;
+    let config = AnalysisConfig { horizon: horizon.span(&sheet.times), ..AnalysisConfig::default() };
+    let rows = detect_columns(config, &sheet.times, &sheet.names, &sheet.columns);
+    let mut out = String::from("timestamp,risk,stability\n");
+    for (stamp, row) in sheet.stamps.iter().zip(&rows) {
+        let _ = writeln!(out, "{},{:.5},{:.5}", field(stamp), row.risk(), row.stability());
+    }
+    Ok(out)
+}
+
+/// A field as it is written: quoted where it must be.
+fn field(text: &str) -> String {
+    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+    use super::*;
+
+    fn wobble(i: u32) -> f64 {
+        f64::from(i.wrapping_mul(2_654_435_761) >> 16 & 0xff) / 255.0
+    }
+
+    #[test]
+    fn a_step_is_announced_once_with_its_row() {
+        let mut text = String::from("timestamp,value\n");
+        for i in 0..600 {
+            let value = wobble(i) + if i < 400 { 0.0 } else { 3.0 };
+            writeln!(text, "{},{value}", 1_600_000_000 + 300 * i).unwrap();
+        }
+        let out = drift(&text).unwrap();
+        let told: Vec<(usize, &str)> =
+            out.lines().skip(1).enumerate().filter(|(_, l)| l.contains(",1,")).collect();
+        assert_eq!(out.lines().count(), 601);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].0 < 410 && told[0].1.ends_with(",400"), "{told:?}");
+    }
+
+    #[test]
+    fn holes_are_left_out_and_every_row_has_its_answer() {
+        let mut text = String::from("timestamp,cpu,mem\n");
+        for i in 0..200 {
+            let cpu = if i % 7 == 0 { String::new() } else { format!("{:.3}", 0.3 + 0.1 * wobble(i)) };
+            writeln!(text, "{},{cpu},{}", 1_600_000_000 + 60 * i, if i % 11 == 0 { "NaN" } else { "0.4" })
+                .unwrap();
+        }
+        let out = risk(&text, Horizon::Rows(60)).unwrap();
+        assert_eq!(out.lines().count(), 201);
+        for line in out.lines().skip(1) {
+            let figures: Vec<f64> = line.split(',').skip(1).map(|f| f.parse().unwrap()).collect();
+            assert!(figures.iter().all(|f| (0.0..=1.0).contains(f)) && figures[0] < 0.2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_row_depends_on_no_later_one() {
+        let mut text = String::from("timestamp,lat_p99,mem\n");
+        for i in 0..300 {
+            let mem = 0.4 + 0.002 * f64::from(i.max(150) - 150);
+            writeln!(text, "{},{},{mem}", 1_600_000_000 + 60 * i, 0.2 + 0.05 * wobble(i)).unwrap();
+        }
+        let whole = risk(&text, Horizon::Span(Duration::from_secs(3_600))).unwrap();
+        let cut: Vec<&str> = text.lines().take(221).collect();
+        let part = risk(&cut.join("\n"), Horizon::Span(Duration::from_secs(3_600))).unwrap();
+        assert!(whole.starts_with(&part));
+    }
+
+    #[test]
+    fn a_horizon_is_rows_or_a_length_of_time() {
+        assert_eq!(Horizon::parse("30"), Ok(Horizon::Rows(30)));
+        assert_eq!(Horizon::parse("15m"), Ok(Horizon::Span(Duration::from_secs(900))));
+        assert!(Horizon::parse("soon").is_err() && Horizon::parse("0").is_err());
+        let times = [0, 300, 600].map(Timestamp::from_secs);
+        assert_eq!(Horizon::Rows(60).span(&times), Duration::from_secs(18_000));
+    }
+}
