@@ -11,9 +11,10 @@
 
 use echobase_types::Timestamp;
 
-use crate::anomaly::{self, Alarm, Transition};
+use crate::anomaly::{Alarm, Transition};
 use crate::detector::{Detector, Verdict};
 use crate::drift::DriftTest;
+use crate::onset::Bar;
 use crate::pace::{Pace, Tick};
 
 /// The figures of the configuration that a series needs.
@@ -76,8 +77,8 @@ impl Channel {
         let is_judged = !is_after_gap && self.detector.count() > limits.warmup_points;
         self.surprise = if is_judged { verdict.surprise } else { 0.0 };
         let verdict = Verdict { surprise: self.surprise, ..verdict };
-        let bar = anomaly::threshold(step, limits.false_alarms_per_week);
-        let changed = self.alarm.observe(&verdict, value, time, bar);
+        let bar = Bar::new(step, limits.false_alarms_per_week);
+        let changed = self.alarm.observe(&verdict, value, time, &bar);
         self.drift.observe(value, verdict.expected, time, step, limits.drift_threshold);
         Seen::Taken(changed.or(was_missing))
     }

@@ -12,6 +12,7 @@ use super::Counts;
 use crate::anomaly::{Subject, Transition};
 use crate::channel::{Channel, Limits, Seen};
 use crate::counter::{Counter, Increase};
+use crate::detector::Detector;
 use crate::links;
 use crate::risk::Degradation;
 use crate::source::{Emptiness, Figures, Source};
@@ -144,8 +145,8 @@ impl Watched {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        // The profile of a detector (two day types of 96 levels and counts) and the trend are on the heap.
-        let channel_heap = 2 * 96 * 5;
+        // History and profile of a detector and the trend are on the heap.
+        let channel_heap = Detector::heap_bytes();
         let stream = size_of::<Option<Stream>>() + channel_heap + size_of::<crate::exhaustion::Trend>() + 64;
         let source = size_of::<Option<Placed>>() + 800 + 128;
         self.slots.len() * (size_of::<Option<Slot>>() + 48)
