@@ -218,7 +218,8 @@ impl Detector {
         let best = self.errors.iter().copied().fold(f32::MAX, f32::min) + 1e-20;
         let (mut weights, mut sum) = (0.0, 0.0);
         for (error, residual) in self.errors.iter().zip(residuals) {
-            let w = if self.n > 1 { (best / (error + 1e-20)).powi(4) } else { 1.0 };
+            let share = best / (error + 1e-20);
+            let w = if self.n > 1 { (share * share) * (share * share) } else { 1.0 };
             weights += w;
             sum += w * residual;
         }

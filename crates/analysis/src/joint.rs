@@ -15,6 +15,8 @@ const RIDGE: f32 = 0.01;
 const RATE: f32 = 1.0 / 20_000.0;
 /// A metric that varies by less than this share of its size does not vary.
 const STILL: f32 = 1e-4;
+/// Spreads beyond which one metric is simply far: also what the first move of a metric that never moved counts.
+const FAR: f32 = 1e3;
 
 /// Streaming state of one resource.
 #[derive(Clone, Debug)]
@@ -24,7 +26,9 @@ pub(crate) struct Joint {
     mean: Vec<f32>,
     /// Lower triangle of the co-moments, row by row.
     moments: Vec<f32>,
-    /// 1 / spread of each metric, and the lower triangle of the Cholesky factor of the correlations, as last refreshed.
+    /// As last refreshed: means, 1 / spread of each metric, lower triangle of the Cholesky factor of the correlations.
+    /// What moved since must not look far because the mean has moved already.
+    centre: Vec<f32>,
     scale: Vec<f32>,
     factor: Vec<f32>,
     work: Vec<f32>,
@@ -40,6 +44,7 @@ impl Joint {
             origin: vec![0.0; m],
             mean: vec![0.0; m],
             moments: vec![0.0; triangle],
+            centre: Vec::new(),
             scale: Vec::new(),
             factor: Vec::new(),
             work: vec![0.0; m],
@@ -76,12 +81,14 @@ impl Joint {
         let mut white = [0.0_f32; MOST];
         let mut square = 0.0;
         let mut rows = self.factor.as_slice();
-        for (i, (x, scale)) in self.work.iter().zip(&self.scale).enumerate() {
+        let reference = self.centre.iter().zip(&self.mean).zip(&self.scale);
+        for (i, (off, ((centre, mean), scale))) in self.work.iter().zip(reference).enumerate() {
             let (row, rest) = rows.split_at_checked(i + 1)?;
             rows = rest;
             let (diagonal, before) = row.split_last()?;
             let known: f32 = before.iter().zip(&white).map(|(l, w)| l * w).sum();
-            let w = (x * scale - known) / diagonal;
+            let own = ((off + mean - centre) * scale).clamp(-FAR, FAR);
+            let w = (own - known) / diagonal;
             *white.get_mut(i)? = w;
             square += w * w;
         }
@@ -110,10 +117,7 @@ impl Joint {
         let at = |i: usize, j: usize| i * (i + 1) / 2 + j;
         let size = |i: usize| (self.origin[i] as f32 + self.mean[i]).abs();
         self.scale = (0..m)
-            .map(|i| {
-                let spread = self.moments[at(i, i)].max(0.0).sqrt() + STILL * size(i) + f32::MIN_POSITIVE;
-                if spread > 1e-30 { 1.0 / spread } else { 0.0 }
-            })
+            .map(|i| (1.0 / (self.moments[at(i, i)].max(0.0).sqrt() + STILL * size(i))).min(1e30))
             .collect();
         let mut factor = vec![0.0_f32; self.moments.len()];
         for i in 0..m {
@@ -128,6 +132,7 @@ impl Joint {
             }
         }
         self.factor = factor;
+        self.centre.clone_from(&self.mean);
     }
 }
 
