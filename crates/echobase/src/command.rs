@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod detect;
 mod import;
 mod intervention;
 mod key;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(args) => ledger::run(args),
         Command::Key(args) => wait(key::run(args)),
         Command::Demo(args) => demo::run(args),
+        Command::Detect(args) => detect::run(args),
         Command::Config(args) => config::run(args),
         Command::Openapi => {
             output::json(&echobase_server::openapi())?;
