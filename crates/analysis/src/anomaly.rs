@@ -70,7 +70,7 @@ impl Alarm {
             self.calm = if surprise < ORDINARY { self.calm + 1 } else { 0 };
             return if self.calm >= CALM { self.close(time) } else { None };
         }
-        if onset.is_none_or(|o| o.size <= bar.height) {
+        if !onset.is_some_and(|o| self.onsets.opens(&o, bar)) {
             return None;
         }
         self.calm = 0;

@@ -5,7 +5,8 @@
 //! logarithm of how often (a series gets used to what it does). On series of very different kinds (network, load,
 //! prices, traffic, temperature; the project's benchmark page has the table) the rate of onsets that remain is the
 //! same function of the discounted size, log₁₀(onsets per point) = −1.75 − 0.58 · size; the bar for a budget is its
-//! inverse. What a series does differently is learned by the habituation: the loop is closed per series.
+//! inverse. What a series does differently is learned: by the habituation, and by a loop that raises the bar of a
+//! series which has opened more alerts than its budget foresaw.
 
 /// Points in which the decaying maximum halves, at most; less where the budget allows alerts more often.
 const HALF_LIFE: f32 = 150.0;
@@ -29,7 +30,12 @@ const RATE_SLOPE: f32 = -0.58;
 /// Share of the budget that is aimed at: neighbouring series and days differ.
 const AIM: f32 = 0.8;
 /// A week counts as at least so many points: few points cannot prove a rare event.
-const LEAST_ROWS: f32 = 1_000.0;
+const LEAST_ROWS: f32 = 450.0;
+/// The loop heeds a series that opens more than this multiple of what was foreseen (true incidents open alerts too),
+/// and so many beyond; both counts halve after so many foreseen.
+const LICENCE: f32 = 4.0;
+const PATIENCE: f32 = 6.0;
+const FORGET_AT: f32 = 50.0;
 /// Surprises below this are no onsets.
 const LEAST: f32 = 0.3;
 
@@ -40,6 +46,8 @@ pub(crate) struct Bar {
     pub(crate) height: f32,
     decay: f32,
     refractory: f32,
+    /// Alerts foreseen per point.
+    rate: f32,
 }
 
 impl Bar {
@@ -53,6 +61,7 @@ impl Bar {
             height: height.clamp(LEAST, 12.0),
             decay: (-std::f32::consts::LN_2 / HALF_LIFE.min(spacing).max(1.0)).exp(),
             refractory: REFRACTORY.min(0.25 * spacing),
+            rate: AIM / spacing,
         }
     }
 }
@@ -73,12 +82,14 @@ pub(crate) struct Onsets {
     since: f32,
     last: f32,
     weight: f32,
+    foreseen: f32,
+    opened: f32,
     counts: [f32; CELLS],
 }
 
 impl Default for Onsets {
     fn default() -> Self {
-        Self { maximum: 0.0, since: f32::MAX, last: 0.0, weight: 1.0, counts: [0.0; CELLS] }
+        Self { maximum: 0.0, since: f32::MAX, last: 0.0, weight: 1.0, foreseen: 0.0, opened: 0.0, counts: [0.0; CELLS] }
     }
 }
 
@@ -92,6 +103,11 @@ impl Onsets {
                 *count /= self.weight;
             }
             self.weight = 1.0;
+        }
+        self.foreseen += bar.rate;
+        if self.foreseen > FORGET_AT {
+            self.foreseen *= 0.5;
+            self.opened *= 0.5;
         }
         self.since += 1.0;
         let is_height = surprise > self.maximum && surprise > LEAST;
@@ -110,6 +126,16 @@ impl Onsets {
             *count += self.weight;
         }
         Some(Onset { size, rank: (surprise - HABIT_OF_RANK * habit).max(1e-3) })
+    }
+
+    /// Whether an onset opens an alert; then it counts.
+    pub(crate) fn opens(&mut self, onset: &Onset, bar: &Bar) -> bool {
+        let excess = ((PATIENCE + self.opened) / (PATIENCE + LICENCE * self.foreseen)).log10().max(0.0);
+        let opens = onset.size > bar.height + excess / -RATE_SLOPE;
+        if opens {
+            self.opened += 1.0;
+        }
+        opens
     }
 }
 
@@ -148,6 +174,19 @@ mod tests {
         assert_eq!(sizes[0], 4.0);
         let larger = onsets.observe(6.0, &bar).map(|o| o.size);
         assert_eq!(larger, Some(6.0));
+    }
+
+    #[test]
+    fn a_series_that_overdraws_its_budget_must_do_more() {
+        let bar = Bar::new(MINUTES, 2.0);
+        let mut onsets = Onsets::default();
+        let onset = Onset { size: bar.height + 0.5, rank: 1.0 };
+        let opened = (0..20).filter(|_| onsets.opens(&onset, &bar)).count();
+        assert!((2..8).contains(&opened), "{opened}");
+        for _ in 0..20_000 {
+            onsets.observe(0.0, &bar);
+        }
+        assert!(onsets.opens(&onset, &bar), "the budget of ten weeks was not used");
     }
 
     #[test]
