@@ -162,7 +162,9 @@ impl Open {
             Some(Statistic::Still) => AnomalyShape::FlatLine,
             Some(Statistic::Creep) => AnomalyShape::Drift,
             Some(_) if self.rows <= 4 + u32::from(CALM) => AnomalyShape::Spike,
-            Some(Statistic::Innovation | Statistic::Deviation | Statistic::Novel) => AnomalyShape::LevelShift,
+            Some(
+                Statistic::Innovation | Statistic::Deviation | Statistic::Novel | Statistic::Together,
+            ) => AnomalyShape::LevelShift,
         }
     }
 
@@ -172,6 +174,9 @@ impl Open {
             let age = words::span(Duration::from_secs_f64(self.value.clamp(0.0, 1e9)));
             let step = words::span(Duration::from_secs_f64(self.expected.clamp(0.0, 1e9)));
             return format!("{metric} has sent nothing for {age}, expected every {step}");
+        }
+        if self.first == Some(Statistic::Together) {
+            return format!("{metric} are unusual together");
         }
         let (value, expected) = (quantity.show(self.value), quantity.show(self.expected));
         let is_up = self.value >= self.expected;

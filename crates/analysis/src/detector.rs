@@ -51,6 +51,8 @@ pub(crate) enum Statistic {
     Still,
     /// Never seen before.
     Novel,
+    /// Several series at once; no statistic of a single one.
+    Together,
 }
 
 /// What the detector says of one value.

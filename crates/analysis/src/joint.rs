@@ -151,7 +151,7 @@ mod tests {
             let load = wobble(i, 1);
             joint.observe(&[10.0 + load, 1e6 * (5.0 + load), wobble(i, 2)]);
         }
-        let mut probe = |x: f64, y: f64| joint.clone().observe(&[10.0 + x, 1e6 * (5.0 + y), 0.0]).unwrap_or(0.0);
+        let probe = |x: f64, y: f64| joint.clone().observe(&[10.0 + x, 1e6 * (5.0 + y), 0.0]).unwrap_or(0.0);
         let (usual, broken) = (probe(0.4, 0.4), probe(0.4, -0.4));
         assert!(usual < 1.5 && broken > 3.0 * usual, "{usual} {broken}");
     }

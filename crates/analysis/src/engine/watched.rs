@@ -9,6 +9,7 @@ use echobase_types::signal::{HistogramPoint, MetricKind, MetricPoint, Series, Sp
 use echobase_types::{Resource, ResourceKind, SeriesId, Timestamp};
 
 use super::Counts;
+use super::together::{Together, Voice};
 use crate::anomaly::{Subject, Transition};
 use crate::channel::{Channel, Limits, Seen};
 use crate::counter::{Counter, Increase};
@@ -95,6 +96,7 @@ pub(super) struct Watched {
     cpus: Option<f64>,
     spans: SpanWindow,
     transitions: Vec<Anomaly>,
+    together: Together,
     pub(super) degradation: Degradation,
 }
 
@@ -115,6 +117,7 @@ impl Watched {
             cpus: None,
             spans: SpanWindow::default(),
             transitions: Vec::new(),
+            together: Together::new(),
             degradation: Degradation::default(),
         }
     }
@@ -364,7 +367,7 @@ impl Watched {
 
     /// Evaluates what came since the last moment; request rates first, because queues are measured in them.
     pub(super) fn flush(&mut self, limits: &Limits, counts: &mut Counts) {
-        self.moment = None;
+        let Some(moment) = self.moment.take() else { return };
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
         dirty.dedup();
@@ -381,6 +384,36 @@ impl Watched {
         }
         dirty.clear();
         self.dirty = dirty;
+        self.judge_together(moment, limits);
+    }
+
+    /// Judges all series of the moment together.
+    fn judge_together(&mut self, moment: Timestamp, limits: &Limits) {
+        let mut together = std::mem::replace(&mut self.together, Together::new());
+        if let Some(changed) = together.observe(self.voices(), moment, limits) {
+            push(&mut self.transitions, changed);
+        }
+        self.together = together;
+    }
+
+    /// The anomaly of the resource as a whole.
+    pub(super) fn open_together(&self) -> Option<Anomaly> {
+        self.together.open()
+    }
+
+    fn voices(&self) -> impl Iterator<Item = Voice<'_>> + Clone {
+        let streams = self.streams.iter().flatten().map(|s| Voice {
+            series: s.series,
+            metric: &s.metric,
+            channel: &s.channel,
+        });
+        let plains = self.slots.iter().flatten().filter_map(|slot| match &slot.role {
+            Role::Plain(plain) => {
+                Some(Voice { series: slot.id, metric: &plain.metric, channel: &plain.channel })
+            }
+            Role::Vital(_) => None,
+        });
+        streams.chain(plains)
     }
 
     fn learn(&mut self, at: u32, time: Timestamp, figures: Figures, limits: &Limits, counts: &mut Counts) {
