@@ -16,8 +16,12 @@ use crate::words::{self, Quantity};
 
 /// Ordinary points that end an anomaly.
 const CALM: u8 = 3;
-/// A point is ordinary below this surprise: it comes up about once in sixty.
-const ORDINARY: f32 = 1.8;
+/// A point is ordinary below this surprise: it comes up about once in a hundred.
+const ORDINARY: f32 = 2.0;
+
+/// A point is far from normal beyond so many σ; a few far points are a spike.
+const FAR: f64 = 3.0;
+const SHORT: u32 = 4;
 
 /// What a point changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +50,8 @@ pub(crate) struct Open {
     expected: f64,
     sigma: f64,
     first: Option<Statistic>,
-    rows: u32,
+    /// Points that were themselves far from what was expected.
+    far: u32,
 }
 
 impl Alarm {
@@ -62,7 +67,7 @@ impl Alarm {
         let onset = self.onsets.observe(surprise, bar);
         self.rank = onset.map_or(0.0, |o| o.rank);
         if let Some(open) = &mut self.open {
-            open.rows += 1;
+            open.far += is_far(verdict, value);
             if surprise > open.surprise {
                 (open.surprise, open.value) = (surprise, value);
                 (open.expected, open.sigma) = (verdict.expected, verdict.sigma);
@@ -82,7 +87,7 @@ impl Alarm {
             expected: verdict.expected,
             sigma: verdict.sigma,
             first: Some(verdict.statistic),
-            rows: 1,
+            far: is_far(verdict, value),
         }));
         Some(Transition::Opened)
     }
@@ -106,7 +111,7 @@ impl Alarm {
             expected: step,
             sigma: step,
             first: None,
-            rows: 0,
+            far: 0,
         }));
         Some(Transition::Opened)
     }
@@ -161,7 +166,7 @@ impl Open {
             Some(Statistic::Restless) => AnomalyShape::Variance,
             Some(Statistic::Still) => AnomalyShape::FlatLine,
             Some(Statistic::Creep) => AnomalyShape::Drift,
-            Some(_) if self.rows <= 4 + u32::from(CALM) => AnomalyShape::Spike,
+            Some(_) if self.far <= SHORT => AnomalyShape::Spike,
             Some(
                 Statistic::Innovation | Statistic::Deviation | Statistic::Novel | Statistic::Together,
             ) => AnomalyShape::LevelShift,
@@ -219,6 +224,11 @@ impl Open {
     }
 }
 
+/// 1 where the point is far from normal.
+fn is_far(verdict: &Verdict, value: f64) -> u32 {
+    u32::from((value - verdict.expected).abs() > FAR * verdict.sigma)
+}
+
 /// UUID version 8 (RFC 9562: custom) from a 128-bit FNV-1a hash of series, stream and onset.
 fn identify(of: Subject<'_>, started: Timestamp) -> AnomalyId {
     let mut hash = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128;
@@ -251,7 +261,8 @@ mod tests {
         let mut alarm = Alarm::default();
         let mut seen = Vec::new();
         for (i, s) in [0.2, 5.0, 6.0, 5.0, 1.0, 1.0, 1.0, 0.5].into_iter().enumerate() {
-            if let Some(t) = alarm.observe(&verdict(s), 1.9e9, Timestamp::from_secs(i as i64), &bar()) {
+            let value = if s > 2.0 { 1.9e9 } else { 1.1e9 };
+            if let Some(t) = alarm.observe(&verdict(s), value, Timestamp::from_secs(i as i64), &bar()) {
                 seen.push((i, t));
             }
         }

@@ -10,6 +10,8 @@
 
 /// Points in which the decaying maximum halves, at most; less where the budget allows alerts more often.
 const HALF_LIFE: f32 = 150.0;
+/// What the maximum remembers of a surprise at most, above the bar: after a monstrous one the series must not be deaf.
+const HEARD: f32 = 2.5;
 /// Points after an onset in which only a clearly higher one counts, at most.
 const REFRACTORY: f32 = 20.0;
 /// Clearly higher.
@@ -111,7 +113,7 @@ impl Onsets {
         }
         self.since += 1.0;
         let is_height = surprise > self.maximum && surprise > LEAST;
-        self.maximum = (self.maximum * bar.decay).max(surprise);
+        self.maximum = (self.maximum * bar.decay).max(surprise.min(bar.height + HEARD));
         if !is_height {
             return None;
         }
