@@ -50,8 +50,8 @@ pub(crate) struct Open {
     expected: f64,
     sigma: f64,
     first: Option<Statistic>,
-    /// Points that were themselves far from what was expected.
-    far: u32,
+    /// Points that were themselves far above and far below what was expected.
+    far: [u32; 2],
 }
 
 impl Alarm {
@@ -67,7 +67,7 @@ impl Alarm {
         let onset = self.onsets.observe(surprise, bar);
         self.rank = onset.map_or(0.0, |o| o.rank);
         if let Some(open) = &mut self.open {
-            open.far += is_far(verdict, value);
+            open.count(verdict, value);
             if surprise > open.surprise {
                 (open.surprise, open.value) = (surprise, value);
                 (open.expected, open.sigma) = (verdict.expected, verdict.sigma);
@@ -79,7 +79,7 @@ impl Alarm {
             return None;
         }
         self.calm = 0;
-        self.open = Some(Box::new(Open {
+        let mut open = Box::new(Open {
             started: time,
             ended: None,
             surprise,
@@ -87,8 +87,10 @@ impl Alarm {
             expected: verdict.expected,
             sigma: verdict.sigma,
             first: Some(verdict.statistic),
-            far: is_far(verdict, value),
-        }));
+            far: [0; 2],
+        });
+        open.count(verdict, value);
+        self.open = Some(open);
         Some(Transition::Opened)
     }
 
@@ -111,7 +113,7 @@ impl Alarm {
             expected: step,
             sigma: step,
             first: None,
-            far: 0,
+            far: [0; 2],
         }));
         Some(Transition::Opened)
     }
@@ -160,13 +162,27 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Open {
+    /// Counts a point that is far from normal.
+    fn count(&mut self, verdict: &Verdict, value: f64) {
+        let off = value - verdict.expected;
+        let [above, below] = &mut self.far;
+        if off > FAR * verdict.sigma {
+            *above += 1;
+        } else if off < -FAR * verdict.sigma {
+            *below += 1;
+        }
+    }
+
+    /// The reason it opened says how it began, the points since then what it became.
     fn shape(&self) -> AnomalyShape {
+        let [above, below] = self.far;
         match self.first {
             None => AnomalyShape::Missing,
             Some(Statistic::Restless) => AnomalyShape::Variance,
             Some(Statistic::Still) => AnomalyShape::FlatLine,
             Some(Statistic::Creep) => AnomalyShape::Drift,
-            Some(_) if self.far <= SHORT => AnomalyShape::Spike,
+            Some(_) if above + below <= SHORT => AnomalyShape::Spike,
+            Some(_) if above.min(below) * 4 >= above + below => AnomalyShape::Variance,
             Some(
                 Statistic::Innovation | Statistic::Deviation | Statistic::Novel | Statistic::Together,
             ) => AnomalyShape::LevelShift,
@@ -222,11 +238,6 @@ impl Open {
             words: self.words(of),
         }
     }
-}
-
-/// 1 where the point is far from normal.
-fn is_far(verdict: &Verdict, value: f64) -> u32 {
-    u32::from((value - verdict.expected).abs() > FAR * verdict.sigma)
 }
 
 /// UUID version 8 (RFC 9562: custom) from a 128-bit FNV-1a hash of series, stream and onset.
