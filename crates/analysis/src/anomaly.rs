@@ -183,9 +183,9 @@ impl Open {
             Some(Statistic::Creep) => AnomalyShape::Drift,
             Some(_) if above + below <= SHORT => AnomalyShape::Spike,
             Some(_) if above.min(below) * 4 >= above + below => AnomalyShape::Variance,
-            Some(
-                Statistic::Innovation | Statistic::Deviation | Statistic::Novel | Statistic::Together,
-            ) => AnomalyShape::LevelShift,
+            Some(Statistic::Innovation | Statistic::Deviation | Statistic::Novel | Statistic::Together) => {
+                AnomalyShape::LevelShift
+            }
         }
     }
 

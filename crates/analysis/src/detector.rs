@@ -367,7 +367,8 @@ fn consensus(families: &[(f32, Statistic); 5]) -> (f32, Statistic) {
     order.sort_by(|a, b| b.total_cmp(a));
     let surprise = order.iter().take(CONSENSUS).sum::<f32>() / CONSENSUS as f32;
     let loud = NEARLY * order.first().copied().unwrap_or(0.0);
-    let reason = families.iter().find(|(s, _)| *s >= loud).map_or(Statistic::Deviation, |(_, reason)| *reason);
+    let reason =
+        families.iter().find(|(s, _)| *s >= loud).map_or(Statistic::Deviation, |(_, reason)| *reason);
     (surprise, reason)
 }
 

@@ -91,7 +91,15 @@ pub(crate) struct Onsets {
 
 impl Default for Onsets {
     fn default() -> Self {
-        Self { maximum: 0.0, since: f32::MAX, last: 0.0, weight: 1.0, foreseen: 0.0, opened: 0.0, counts: [0.0; CELLS] }
+        Self {
+            maximum: 0.0,
+            since: f32::MAX,
+            last: 0.0,
+            weight: 1.0,
+            foreseen: 0.0,
+            opened: 0.0,
+            counts: [0.0; CELLS],
+        }
     }
 }
 

@@ -63,8 +63,7 @@ impl Whole {
         }
         let far = (10.0 * distance.unwrap_or(0.1)).max(1.0).ln();
         self.score += SMOOTHING * (loud + far - self.score);
-        let verdict =
-            Verdict { surprise, expected: 0.0, sigma: 1.0, statistic: Statistic::Together };
+        let verdict = Verdict { surprise, expected: 0.0, sigma: 1.0, statistic: Statistic::Together };
         self.alarm.observe(&verdict, f64::from(surprise), time, bar)
     }
 

@@ -81,7 +81,8 @@ impl History {
 
 /// A logarithm for values of either sign: linear below `unit`, logarithmic above.
 pub(super) fn logarithm(value: f32, unit: f32) -> f32 {
-    (value.abs() / unit).ln_1p().copysign(value)
+    // Below a ten-millionth of the unit it is 0, which is as well.
+    (1.0 + value.abs() / unit).ln().copysign(value)
 }
 
 #[cfg(test)]

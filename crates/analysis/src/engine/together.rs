@@ -36,13 +36,7 @@ pub(super) struct Together {
 impl Together {
     pub(super) fn new() -> Self {
         // Series come and go, so that there is no fixed table whose correlations could be learned.
-        Self {
-            whole: Whole::new(0),
-            pace: Pace::default(),
-            surprises: Vec::new(),
-            moments: 0,
-            drivers: None,
-        }
+        Self { whole: Whole::new(0), pace: Pace::default(), surprises: Vec::new(), moments: 0, drivers: None }
     }
 
     /// Takes the moment at which the newest points were measured. A series whose newest point is older than one of its

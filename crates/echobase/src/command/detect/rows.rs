@@ -83,8 +83,8 @@ pub(super) fn detect(
         }
         told.rows += 1;
         let row = told.rows;
-        let (text, time) = read(&line, &mut values)
-            .map_err(|why| DetectError::Unusable(format!("row {row}: {why}")))?;
+        let (text, time) =
+            read(&line, &mut values).map_err(|why| DetectError::Unusable(format!("row {row}: {why}")))?;
         if last.is_some_and(|last| time <= last) {
             told.late += 1;
             told.first_late.get_or_insert(row);
@@ -157,7 +157,8 @@ mod tests {
 
     fn run(text: &str) -> Result<(String, Told), String> {
         let mut out = Vec::new();
-        let told = detect(text.as_bytes(), &mut out, &AnalysisConfig::default()).map_err(|e| e.to_string())?;
+        let told =
+            detect(text.as_bytes(), &mut out, &AnalysisConfig::default()).map_err(|e| e.to_string())?;
         Ok((String::from_utf8(out).unwrap(), told))
     }
 
