@@ -90,11 +90,14 @@ fn the_live_engine_and_the_table_open_the_same_anomalies() {
     assert!(of_table.contains(&time(2_500)) && of_table.contains(&time(2_700)), "{of_table:?}");
 }
 
+/// What a fault makes of the `i`-th value after its onset.
+type Change = fn(usize, f64) -> f64;
+
 #[test]
 fn each_shape_is_called_by_its_name() {
     let n = 3_200;
     let at = 3_000;
-    let cases: [(AnomalyShape, fn(usize, f64) -> f64); 4] = [
+    let cases: [(AnomalyShape, Change); 4] = [
         (AnomalyShape::Spike, |i, v| if i < 2 { v + 150.0 } else { v }),
         (AnomalyShape::LevelShift, |_, v| v + 90.0),
         (AnomalyShape::Variance, |i, v| v + if i % 2 == 0 { 25.0 } else { -25.0 }),
