@@ -348,7 +348,7 @@ impl Detector {
             self.level += 0.1 * (v - profile - self.level);
             self.profile_level += day * tame(v - profile - self.profile_level);
         }
-        self.profile.learn(place, v, profile_rate, tame);
+        self.profile.learn(place, v, self.profile_level, profile_rate, tame);
         if i > 0 && v == self.last {
             self.run = self.run.saturating_add(1);
         } else {
