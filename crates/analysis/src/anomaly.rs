@@ -1,9 +1,8 @@
 //! From surprises to anomalies: onset, state, shape, severity, words.
 //!
-//! An anomaly opens when the surprise exceeds both the threshold that follows from the false-alarm budget and a
-//! decaying maximum of past surprises (half-life 150 points): a noisy series must outdo itself. It closes after
-//! three points under half the threshold. The id is a hash of series and onset, so that a replay of the same
-//! signals names the same anomaly.
+//! An anomaly opens at an onset ([`crate::onset`]) that exceeds the bar which follows from the false-alarm budget. It
+//! closes after three ordinary points. The id is a hash of series and onset, so that a replay of the same signals
+//! names the same anomaly.
 
 use std::time::Duration;
 
@@ -12,18 +11,17 @@ use echobase_types::{AnomalyId, SeriesId, Timestamp};
 use uuid::Builder;
 
 use crate::detector::{Statistic, Verdict};
+use crate::onset::{Bar, Onsets};
 use crate::words::{self, Quantity};
 
-/// Points in which the memory of past surprises halves.
-const HALF_LIFE: f32 = 150.0;
-/// Points under half the threshold that end an anomaly.
+/// Ordinary points that end an anomaly.
 const CALM: u8 = 3;
+/// A point is ordinary below this surprise: it comes up about once in a hundred.
+const ORDINARY: f32 = 2.0;
 
-/// The surprise at which an anomaly may open: so many false alarms per week at this step.
-pub(crate) fn threshold(step: f64, false_alarms_per_week: f64) -> f32 {
-    let rows = 7.0 * 86_400.0 / step.max(1e-3);
-    (rows * 5.0 / false_alarms_per_week).log10().clamp(1.5, 9.0) as f32
-}
+/// A point is far from normal beyond so many σ; a few far points are a spike.
+const FAR: f64 = 3.0;
+const SHORT: u32 = 4;
 
 /// What a point changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +33,8 @@ pub(crate) enum Transition {
 /// Onset-and-state machine of one series.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alarm {
-    memory: f32,
+    onsets: Onsets,
+    rank: f32,
     calm: u8,
     open: Option<Box<Open>>,
     closed: Option<Box<Open>>,
@@ -51,7 +50,8 @@ pub(crate) struct Open {
     expected: f64,
     sigma: f64,
     first: Option<Statistic>,
-    rows: u32,
+    /// Points that were themselves far above and far below what was expected.
+    far: [u32; 2],
 }
 
 impl Alarm {
@@ -61,25 +61,25 @@ impl Alarm {
         verdict: &Verdict,
         value: f64,
         time: Timestamp,
-        threshold: f32,
+        bar: &Bar,
     ) -> Option<Transition> {
         let surprise = verdict.surprise;
-        let is_new_height = surprise > self.memory;
-        self.memory = (self.memory * 0.5_f32.powf(1.0 / HALF_LIFE)).max(surprise);
+        let onset = self.onsets.observe(surprise, bar);
+        self.rank = onset.map_or(0.0, |o| o.rank);
         if let Some(open) = &mut self.open {
-            open.rows += 1;
+            open.count(verdict, value);
             if surprise > open.surprise {
                 (open.surprise, open.value) = (surprise, value);
                 (open.expected, open.sigma) = (verdict.expected, verdict.sigma);
             }
-            self.calm = if surprise < 0.5 * threshold { self.calm + 1 } else { 0 };
+            self.calm = if surprise < ORDINARY { self.calm + 1 } else { 0 };
             return if self.calm >= CALM { self.close(time) } else { None };
         }
-        if !is_new_height || surprise <= threshold {
+        if !onset.is_some_and(|o| self.onsets.opens(&o, bar)) {
             return None;
         }
         self.calm = 0;
-        self.open = Some(Box::new(Open {
+        let mut open = Box::new(Open {
             started: time,
             ended: None,
             surprise,
@@ -87,9 +87,16 @@ impl Alarm {
             expected: verdict.expected,
             sigma: verdict.sigma,
             first: Some(verdict.statistic),
-            rows: 1,
-        }));
+            far: [0; 2],
+        });
+        open.count(verdict, value);
+        self.open = Some(open);
         Some(Transition::Opened)
+    }
+
+    /// Severity of the onset at the newest point, by which alerts of all series are put in order; 0 if it is none.
+    pub(crate) fn rank(&self) -> f32 {
+        self.rank
     }
 
     /// Opens because values stopped coming; `step` and `age` in seconds.
@@ -106,7 +113,7 @@ impl Alarm {
             expected: step,
             sigma: step,
             first: None,
-            rows: 0,
+            far: [0; 2],
         }));
         Some(Transition::Opened)
     }
@@ -155,16 +162,30 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Open {
+    /// Counts a point that is far from normal.
+    fn count(&mut self, verdict: &Verdict, value: f64) {
+        let off = value - verdict.expected;
+        let [above, below] = &mut self.far;
+        if off > FAR * verdict.sigma {
+            *above += 1;
+        } else if off < -FAR * verdict.sigma {
+            *below += 1;
+        }
+    }
+
+    /// The reason it opened says how it began, the points since then what it became.
     fn shape(&self) -> AnomalyShape {
+        let [above, below] = self.far;
         match self.first {
             None => AnomalyShape::Missing,
             Some(Statistic::Restless) => AnomalyShape::Variance,
             Some(Statistic::Still) => AnomalyShape::FlatLine,
-            Some(Statistic::ShortMean | Statistic::LongMean) => AnomalyShape::Drift,
-            Some(Statistic::Innovation | Statistic::Deviation) if self.rows <= 4 + u32::from(CALM) => {
-                AnomalyShape::Spike
+            Some(Statistic::Creep) => AnomalyShape::Drift,
+            Some(_) if above + below <= SHORT => AnomalyShape::Spike,
+            Some(_) if above.min(below) * 4 >= above + below => AnomalyShape::Variance,
+            Some(Statistic::Innovation | Statistic::Deviation | Statistic::Novel | Statistic::Together) => {
+                AnomalyShape::LevelShift
             }
-            Some(Statistic::Innovation | Statistic::Deviation) => AnomalyShape::LevelShift,
         }
     }
 
@@ -174,6 +195,9 @@ impl Open {
             let age = words::span(Duration::from_secs_f64(self.value.clamp(0.0, 1e9)));
             let step = words::span(Duration::from_secs_f64(self.expected.clamp(0.0, 1e9)));
             return format!("{metric} has sent nothing for {age}, expected every {step}");
+        }
+        if self.first == Some(Statistic::Together) {
+            return format!("{metric} are unusual together");
         }
         let (value, expected) = (quantity.show(self.value), quantity.show(self.expected));
         let is_up = self.value >= self.expected;
@@ -235,6 +259,10 @@ mod tests {
         Verdict { surprise, expected: 1.1e9, sigma: 1e8, statistic: Statistic::Deviation }
     }
 
+    fn bar() -> Bar {
+        Bar::new(60.0, 2.0)
+    }
+
     fn subject() -> Subject<'static> {
         Subject { series: SeriesId(7), key: 0, metric: "process.memory.usage", quantity: Quantity::Bytes }
     }
@@ -243,8 +271,9 @@ mod tests {
     fn an_anomaly_opens_once_and_closes_after_three_calm_points() {
         let mut alarm = Alarm::default();
         let mut seen = Vec::new();
-        for (i, s) in [0.5, 5.0, 6.0, 5.0, 1.0, 1.0, 1.0, 0.5].into_iter().enumerate() {
-            if let Some(t) = alarm.observe(&verdict(s), 1.9e9, Timestamp::from_secs(i as i64), 4.0) {
+        for (i, s) in [0.2, 5.0, 6.0, 5.0, 1.0, 1.0, 1.0, 0.5].into_iter().enumerate() {
+            let value = if s > 2.0 { 1.9e9 } else { 1.1e9 };
+            if let Some(t) = alarm.observe(&verdict(s), value, Timestamp::from_secs(i as i64), &bar()) {
                 seen.push((i, t));
             }
         }
@@ -262,10 +291,12 @@ mod tests {
     fn a_series_that_was_as_wild_before_does_not_open_again() {
         let mut alarm = Alarm::default();
         let t = Timestamp::from_secs;
-        assert_eq!(alarm.observe(&verdict(6.0), 1.0, t(0), 4.0), Some(Transition::Opened));
+        assert_eq!(alarm.observe(&verdict(6.0), 1.0, t(0), &bar()), Some(Transition::Opened));
         alarm.close(t(1));
-        assert_eq!(alarm.observe(&verdict(5.5), 1.0, t(2), 4.0), None);
-        assert_eq!(alarm.observe(&verdict(6.1), 1.0, t(3), 4.0), Some(Transition::Opened));
+        assert_eq!(alarm.observe(&verdict(5.5), 1.0, t(2), &bar()), None);
+        assert_eq!(alarm.rank(), 0.0);
+        assert_eq!(alarm.observe(&verdict(6.6), 1.0, t(3), &bar()), Some(Transition::Opened));
+        assert!(alarm.rank() > 5.0);
     }
 
     #[test]
@@ -277,12 +308,6 @@ mod tests {
         assert_ne!(id(1, 5), id(2, 5));
         assert_ne!(id(1, 5), id(1, 6));
         assert_eq!(id(1, 5).as_uuid().get_version_num(), 8);
-    }
-
-    #[test]
-    fn the_threshold_follows_the_budget() {
-        assert!((threshold(60.0, 2.0) - 4.4).abs() < 0.01);
-        assert!(threshold(60.0, 0.1) > threshold(60.0, 2.0));
     }
 
     #[test]

@@ -11,9 +11,10 @@
 
 use echobase_types::Timestamp;
 
-use crate::anomaly::{self, Alarm, Transition};
+use crate::anomaly::{Alarm, Transition};
 use crate::detector::{Detector, Verdict};
 use crate::drift::DriftTest;
+use crate::onset::Bar;
 use crate::pace::{Pace, Tick};
 
 /// The figures of the configuration that a series needs.
@@ -31,6 +32,8 @@ pub(crate) struct Channel {
     detector: Detector,
     pub(crate) alarm: Alarm,
     drift: DriftTest,
+    /// The bar, and the step it was made for.
+    bar: Option<(f64, Bar)>,
     pub(crate) value: f64,
     surprise: f32,
 }
@@ -51,6 +54,7 @@ impl Channel {
             detector: Detector::new(floor),
             alarm: Alarm::default(),
             drift: DriftTest::default(),
+            bar: None,
             value: 0.0,
             surprise: 0.0,
         }
@@ -76,10 +80,22 @@ impl Channel {
         let is_judged = !is_after_gap && self.detector.count() > limits.warmup_points;
         self.surprise = if is_judged { verdict.surprise } else { 0.0 };
         let verdict = Verdict { surprise: self.surprise, ..verdict };
-        let bar = anomaly::threshold(step, limits.false_alarms_per_week);
-        let changed = self.alarm.observe(&verdict, value, time, bar);
+        let bar = self.bar(step, limits);
+        let changed = self.alarm.observe(&verdict, value, time, &bar);
         self.drift.observe(value, verdict.expected, time, step, limits.drift_threshold);
         Seen::Taken(changed.or(was_missing))
+    }
+
+    /// The bar at this step; made anew where the step has changed by more than a hundredth.
+    fn bar(&mut self, step: f64, limits: &Limits) -> Bar {
+        match self.bar {
+            Some((known, bar)) if (step - known).abs() <= 0.01 * known => bar,
+            _ => {
+                let bar = Bar::new(step, limits.false_alarms_per_week);
+                self.bar = Some((step, bar));
+                bar
+            }
+        }
     }
 
     /// Looks for silence: a series that was regular and sent nothing for five steps and three seconds.
@@ -143,6 +159,12 @@ mod tests {
             );
         }
         assert_eq!((channel.count(), channel.value), before);
+    }
+
+    #[test]
+    fn a_series_costs_less_than_four_kilobytes() {
+        let bytes = size_of::<Channel>() + Detector::heap_bytes();
+        assert!(bytes <= 4_096, "{bytes}");
     }
 
     #[test]

@@ -1,22 +1,128 @@
 //! Judging a table: a column of times and columns of values, row by row, as if each row had just arrived.
 
+use std::time::Duration;
+
 use echobase_types::assessment::Assessment;
 use echobase_types::signal::{MetricKind, MetricPoint, Series};
 use echobase_types::{Attributes, Resource, ResourceId, ResourceKind, SeriesId, SignalBatch, Timestamp};
 
-use crate::anomaly;
+use crate::channel::{Channel, Limits, Seen};
 use crate::config::AnalysisConfig;
 use crate::engine::Engine;
+use crate::onset::Bar;
+use crate::pace::Pace;
+use crate::whole::Whole;
+
+/// What is unusual about one row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Detection {
+    /// How unusual the row is, smoothed over about three rows; at least 0.
+    pub score: f64,
+    /// Whether an anomaly is open after this row.
+    pub is_anomaly: bool,
+    /// Severity of an onset at this row, else 0: what a new alert would be worth.
+    pub alert: f64,
+    /// Whether this row opened the anomaly.
+    pub is_onset: bool,
+    /// The columns that drive it, loudest first, at most three.
+    pub drivers: Vec<usize>,
+}
+
+/// Judges the rows of a table as they come: one state per column, and one for all of them where there are several.
+/// The code that judges a column is that of the live engine.
+///
+/// ```
+/// use echobase_analysis::{AnalysisConfig, RowDetector};
+/// use echobase_types::Timestamp;
+///
+/// let mut detector = RowDetector::new(&AnalysisConfig::default(), 1);
+/// for i in 0..400 {
+///     let value = 50.0 + f64::from(i * 7_919 % 101) / 25.0;
+///     let row = detector.observe(Timestamp::from_secs(i64::from(i) * 300), &[value]);
+///     assert!(!row.is_anomaly);
+/// }
+/// assert!(detector.observe(Timestamp::from_secs(400 * 300), &[90.0]).is_onset);
+/// ```
+#[derive(Clone, Debug)]
+pub struct RowDetector {
+    limits: Limits,
+    pace: Pace,
+    channels: Vec<Channel>,
+    surprises: Vec<f32>,
+    whole: Option<Whole>,
+    score: f64,
+}
+
+impl RowDetector {
+    /// For so many columns. Of `config` the false-alarm budget and the warm-up count.
+    pub fn new(config: &AnalysisConfig, columns: usize) -> Self {
+        let config = config.clone().clamped();
+        Self {
+            limits: Limits {
+                false_alarms_per_week: config.false_alarms_per_week,
+                warmup_points: config.warmup_points,
+                drift_threshold: config.drift_threshold,
+            },
+            pace: Pace::default(),
+            channels: (0..columns).map(|_| Channel::new(0.0)).collect(),
+            surprises: vec![0.0; columns],
+            whole: (columns > 1).then(|| Whole::new(columns)),
+            score: 0.0,
+        }
+    }
+
+    /// Takes a row: NaN where a value is missing. A row whose time is not after the one before is not learned; it is
+    /// answered with what is known.
+    pub fn observe(&mut self, time: Timestamp, values: &[f64]) -> Detection {
+        let is_late = self.pace.last().is_some_and(|last| time <= last);
+        if is_late {
+            return self.answer(0.0, false);
+        }
+        self.pace.tick(time);
+        for ((channel, surprise), &value) in self.channels.iter_mut().zip(&mut self.surprises).zip(values) {
+            let seen = channel.observe(value, time, &self.limits);
+            *surprise = if seen == Seen::Dropped { 0.0 } else { channel.surprise() as f32 };
+            if seen == Seen::Dropped {
+                channel.watch_silence(time);
+            }
+        }
+        let Some(whole) = &mut self.whole else {
+            let Some((channel, &surprise)) = self.channels.first().zip(self.surprises.first()) else {
+                return Detection::default();
+            };
+            self.score += SMOOTHING * (f64::from(surprise) - self.score);
+            let is_onset = channel.alarm.open().is_some_and(|o| o.started == time);
+            let rank = if surprise > 0.0 { f64::from(channel.alarm.rank()) } else { 0.0 };
+            return self.answer(rank, is_onset);
+        };
+        let bar = Bar::new(self.pace.step(), self.limits.false_alarms_per_week);
+        whole.observe(values, &self.surprises, time, &bar);
+        let is_onset = whole.alarm.open().is_some_and(|o| o.started == time);
+        let rank = f64::from(whole.alarm.rank());
+        self.score = f64::from(whole.score());
+        self.answer(rank, is_onset)
+    }
+
+    fn answer(&self, alert: f64, is_onset: bool) -> Detection {
+        let (open, drivers) = match &self.whole {
+            Some(whole) => (whole.alarm.open(), whole.drivers().map(|(i, _)| i as usize).collect()),
+            None => (self.channels.first().and_then(|c| c.alarm.open()), vec![0]),
+        };
+        Detection { score: self.score, is_anomaly: open.is_some(), alert, is_onset, drivers }
+    }
+}
+
+/// Share of a row in the smoothed score of a single column.
+const SMOOTHING: f64 = 0.4;
 
 /// The verdict on one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowVerdict {
-    /// How unusual the row is: the mean of the three largest surprises of its columns (−log₁₀ of a probability).
+    /// How unusual the row is, see [`Detection::score`].
     pub score: f64,
     /// Whether an anomaly is open after this row.
     pub is_anomaly: bool,
-    /// The score where it exceeds all that was seen lately (a memory with a half-life of 150 rows), else 0: what a
-    /// new alert would be worth.
+    /// Severity of an onset at this row, else 0.
     pub alert: f64,
     /// Everything else: stability, risk, reasons. `None` until a row had a value.
     pub assessment: Option<Assessment>,
@@ -52,9 +158,9 @@ pub fn detect_columns<N: AsRef<str>>(
     names: &[N],
     columns: &[Vec<f64>],
 ) -> Vec<RowVerdict> {
-    // The budget counts for the table as a whole, and a table is not forgotten.
-    let config = AnalysisConfig { forget_after: std::time::Duration::from_secs(366 * 86_400), ..config };
-    let budget = config.clone().clamped().false_alarms_per_week;
+    // A table is not forgotten.
+    let config = AnalysisConfig { forget_after: Duration::from_secs(366 * 86_400), ..config };
+    let mut detector = RowDetector::new(&config, names.len());
     let mut engine = Engine::new(config);
     let Ok(id) = ResourceId::new("process:table") else { return Vec::new() };
     let resource = Resource {
@@ -73,35 +179,24 @@ pub fn detect_columns<N: AsRef<str>>(
     });
     let mut batch =
         SignalBatch { resources: vec![resource], series: series.collect(), ..SignalBatch::default() };
-    let bar = f64::from(anomaly::threshold(usual_step(times), budget));
     let mut rows = Vec::with_capacity(times.len());
-    let mut memory = 0.0_f64;
+    let mut values = vec![f64::NAN; names.len()];
     for (i, &time) in times.iter().enumerate() {
         batch.points.clear();
         for (j, column) in columns.iter().enumerate().take(names.len()) {
-            if let Some(&value) = column.get(i).filter(|v| v.is_finite()) {
+            let value = column.get(i).copied().unwrap_or(f64::NAN);
+            values[j] = value;
+            if value.is_finite() {
                 batch.points.push(MetricPoint { series: j as u32, time, value });
             }
         }
         engine.observe(&batch);
         let assessment = engine.assess(time).pop();
         engine.take_transitions();
-        let surprises = engine.surprises(&id);
-        let top = surprises.len().min(3);
-        let score = surprises.iter().take(3).map(|(s, _)| s).sum::<f64>() / (top.max(1)) as f64;
-        let is_anomaly = surprises.iter().any(|(_, is_open)| *is_open) || score > bar;
-        let is_onset = score > memory;
-        memory = (memory * 0.5_f64.powf(1.0 / 150.0)).max(score);
-        rows.push(RowVerdict { score, is_anomaly, alert: if is_onset { score } else { 0.0 }, assessment });
+        let Detection { score, is_anomaly, alert, .. } = detector.observe(time, &values);
+        rows.push(RowVerdict { score, is_anomaly, alert, assessment });
     }
     rows
-}
-
-/// The median distance of the first rows in seconds; 60 if there is none.
-fn usual_step(times: &[Timestamp]) -> f64 {
-    let mut steps: Vec<f64> = times.windows(2).take(2_000).map(|p| p[1].since(p[0]).as_secs_f64()).collect();
-    steps.sort_by(f64::total_cmp);
-    steps.get(steps.len() / 2).copied().filter(|s| *s > 0.0).unwrap_or(60.0)
 }
 
 #[cfg(test)]
@@ -116,7 +211,7 @@ mod tests {
         let rows = detect_columns(AnalysisConfig::default(), &times, &["widgets"], &[column]);
         assert_eq!(rows.len(), 400);
         assert!(rows[..350].iter().all(|r| !r.is_anomaly));
-        assert!(rows[350].is_anomaly && rows[350].alert > 4.0, "{:?}", rows[350].score);
+        assert!(rows[350].is_anomaly && rows[350].alert > 3.0, "{:?}", rows[350].score);
     }
 
     #[test]

@@ -2,44 +2,63 @@
 //!
 //! Five one-step predictors (last value, fast and slow mean, day profile with level, last value with profile step)
 //! are blended by the inverse fourth power of their recent error: the *innovation*. A slow baseline (mean of about
-//! a day, or the profile of the day type, whichever has erred less) gives the *deviation*. Five statistics follow:
-//! innovation, deviation, mean deviation at two speeds, and the ratio of fast to slow variance (which also finds
-//! "too quiet"). Each has its own tail ([`crate::tail`]); the surprise is the largest. A run of equal values that is
-//! three times as long as any before is a stuck series. Everything that is learned is clipped, so that an incident does
-//! not teach itself into the baseline.
+//! a day, or the profile of the day type, whichever has erred less) gives the *deviation*. From these follow five
+//! families of evidence:
 //!
-//! Sources: the prototype in the project's benchmark of detectors (peaks over threshold: Siffer et al. 2017; blend
-//! by recent error: Bates and Granger 1969). State: about 1.2 kB, f32 around the first value.
+//! | family | statistics |
+//! |---|---|
+//! | fast | innovation; step of the logarithm |
+//! | level | deviation; its mean over four values; fast mean against the baseline |
+//! | slow | deviation from the profile; mean deviation over fifty values; slow step of the logarithm |
+//! | spread | fast against slow variance; a level or a variance that was never seen |
+//! | novelty | a mean level, or a path of three values, that was never seen |
+//!
+//! Each statistic has its own tail ([`crate::tail`], one for each side where sides differ) or its own memory of what
+//! was seen ([`crate::novelty`]); a family speaks with its largest surprise, and the surprise of the value is the mean
+//! of the three loudest families: one odd statistic is not enough, whatever it is. A run of equal values that is
+//! three times as long as any before is a stuck series. Everything that is learned is clipped, so that an incident
+//! does not teach itself into the baseline.
+//!
+//! Sources: peaks over threshold (Siffer et al. 2017); blend by recent error (Bates and Granger 1969); chance of the
+//! new (Good 1953). State: about 2.5 kB, f32 around the first value.
 
+mod history;
+
+use crate::profile::{BUCKETS, Place, Profile};
 use crate::tail::Tail;
+use history::{History, logarithm};
 
-/// Quarter hours of a day.
-const BUCKETS: usize = 96;
 const PREDICTORS: usize = 5;
-/// Surprise of a stuck series: about one in three million.
-const STUCK: f32 = 6.5;
+/// Surprise of a stuck series: beyond every bar of the default budget.
+const STUCK: f32 = 7.5;
+/// Families whose mean is the surprise.
+const CONSENSUS: usize = 3;
+/// A family is the reason where it is nearly as loud as the loudest; the order is that of the table above.
+const NEARLY: f32 = 0.75;
 
 /// Which statistic was the most surprising.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Statistic {
     /// One value against the prediction.
     Innovation,
-    /// One value against the slow baseline.
+    /// The level against the slow baseline.
     Deviation,
-    /// The mean of about four values against the baseline.
-    ShortMean,
-    /// The mean of about sixteen values against the baseline.
-    LongMean,
+    /// The mean of many values against the baseline.
+    Creep,
     /// More restless than usual.
     Restless,
     /// More still than usual.
     Still,
+    /// Never seen before.
+    Novel,
+    /// Several series at once; no statistic of a single one.
+    Together,
 }
 
 /// What the detector says of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Verdict {
-    /// −log₁₀ of the tail probability; 0 while warming up.
+    /// −log₁₀ of the tail probability, as the mean of the three loudest families; 0 while warming up.
     pub(crate) surprise: f32,
     /// What the slow baseline expected.
     pub(crate) expected: f64,
@@ -49,11 +68,18 @@ pub(crate) struct Verdict {
     pub(crate) statistic: Statistic,
 }
 
-/// Day profile of two day types (weekday, weekend; UTC).
-#[derive(Clone, Debug)]
-struct Profile {
-    level: [[f32; BUCKETS]; 2],
-    count: [[u8; BUCKETS]; 2],
+/// Places of the tails.
+mod at {
+    pub(super) const INNOVATION: usize = 0;
+    pub(super) const LOG_STEP: usize = 1;
+    pub(super) const DEVIATION: usize = 3;
+    pub(super) const SHORT_MEAN: usize = 4;
+    pub(super) const FAST_LEVEL: usize = 5;
+    pub(super) const PROFILE: usize = 7;
+    pub(super) const LONG_MEAN: usize = 9;
+    pub(super) const LOG_TREND: usize = 11;
+    pub(super) const VARIANCE: usize = 13;
+    pub(super) const COUNT: usize = 14;
 }
 
 /// Streaming state of one series.
@@ -79,8 +105,21 @@ pub(crate) struct Detector {
     slow_variance: f32,
     run: u16,
     longest_run: u16,
-    tails: [Tail; 5],
+    tails: [Tail; at::COUNT],
+    history: Box<History>,
     profile: Box<Profile>,
+}
+
+/// One value with all that was expected of it.
+struct Seen {
+    value: f32,
+    /// The value with its offset: logarithms need the true size.
+    size: f32,
+    before: f32,
+    residuals: [f32; PREDICTORS],
+    innovation: f32,
+    deviation: f32,
+    place: Place,
 }
 
 impl Detector {
@@ -107,9 +146,15 @@ impl Detector {
             slow_variance: 0.0,
             run: 0,
             longest_run: 0,
-            tails: [Tail::default(); 5],
-            profile: Box::new(Profile { level: [[0.0; BUCKETS]; 2], count: [[0; BUCKETS]; 2] }),
+            tails: [Tail::default(); at::COUNT],
+            history: Box::default(),
+            profile: Box::new(Profile::new()),
         }
+    }
+
+    /// Memory on the heap, in bytes.
+    pub(crate) const fn heap_bytes() -> usize {
+        size_of::<History>() + size_of::<Profile>()
     }
 
     /// Values learned.
@@ -138,17 +183,8 @@ impl Detector {
         }
         let v = ((value - self.origin) as f32).clamp(-1e18, 1e18);
         let i = self.n;
-        let kind = usize::from((second.div_euclid(86_400) + 3).rem_euclid(7) >= 5);
-        let bucket = (second.rem_euclid(86_400) as usize * BUCKETS) / 86_400;
-        let counts = [self.profile.count[kind][bucket], self.profile.count[1 - kind][bucket]];
-        let known = u16::from(counts[0]) + u16::from(counts[1]) >= 2;
-        let profile = if counts[0] >= 1 {
-            self.profile.level[kind][bucket]
-        } else if counts[1] >= 1 {
-            self.profile.level[1 - kind][bucket]
-        } else {
-            self.slow_mean
-        };
+        let place = self.profile.at(second, self.slow_mean);
+        let (profile, known) = (place.level, place.is_known);
         if i == 0 {
             self.last_profile = profile;
         }
@@ -165,16 +201,18 @@ impl Detector {
         let with_profile = known && self.baseline_errors[1] < self.baseline_errors[0];
         let expected = if with_profile { profile + self.profile_level } else { self.baseline };
         let deviation = v - expected;
+        let size = value.clamp(-1e18, 1e18) as f32;
+        let seen = Seen { value: v, size, before, residuals, innovation, deviation, place };
 
-        let (surprise, statistic) =
-            if i > 2 { self.judge(v, innovation, deviation) } else { (0.0, Statistic::Innovation) };
+        let (surprise, statistic) = if i > 2 { self.judge(&seen) } else { (0.0, Statistic::Innovation) };
         let verdict = Verdict {
             surprise,
             expected: self.origin + f64::from(expected),
             sigma: f64::from(self.slow_scale.max(self.floor)) * 1.25,
             statistic,
         };
-        self.learn(v, &residuals, innovation, deviation, step, Place { kind, bucket, profile, known });
+        self.history.learn(&seen, i);
+        self.learn(&seen, step);
         verdict
     }
 
@@ -182,7 +220,8 @@ impl Detector {
         let best = self.errors.iter().copied().fold(f32::MAX, f32::min) + 1e-20;
         let (mut weights, mut sum) = (0.0, 0.0);
         for (error, residual) in self.errors.iter().zip(residuals) {
-            let w = if self.n > 1 { (best / (error + 1e-20)).powi(4) } else { 1.0 };
+            let share = best / (error + 1e-20);
+            let w = if self.n > 1 { (share * share) * (share * share) } else { 1.0 };
             weights += w;
             sum += w * residual;
         }
@@ -195,47 +234,64 @@ impl Detector {
         (3e-7 * size + 1e-12).max(self.floor)
     }
 
-    fn judge(&mut self, value: f32, innovation: f32, deviation: f32) -> (f32, Statistic) {
+    /// Surprise and reason of one value; the tails learn it.
+    fn judge(&mut self, seen: &Seen) -> (f32, Statistic) {
         let resolution = self.resolution();
-        let z = deviation / (self.slow_scale + resolution);
+        let slow_unit = self.slow_scale + resolution;
+        let z = seen.deviation / slow_unit;
         let clipped = z.clamp(-8.0, 8.0);
         self.short_mean += 0.3 * (clipped - self.short_mean);
-        self.long_mean += 0.08 * (clipped - self.long_mean);
+        self.long_mean += 0.02 * (clipped - self.long_mean);
         let least = resolution * resolution;
         let restless = 0.5 * ((self.fast_variance + least) / (self.slow_variance + least)).ln();
-        let values = [
-            innovation.abs() / (self.fast_scale + resolution),
-            z.abs(),
-            self.short_mean.abs(),
-            self.long_mean.abs(),
-            restless.abs(),
+        let log_step = logarithm(seen.size, slow_unit) - logarithm(seen.size - seen.residuals[0], slow_unit);
+        let fast_level = (self.fast_mean - self.baseline) / slow_unit;
+        let profile = seen.residuals[3] / (self.errors[3] + resolution);
+        let past = self.history.judge(seen, self.n, resolution);
+
+        let n = self.n;
+        let log_step = self.sided(at::LOG_STEP, log_step, n);
+        let fast_level = self.sided(at::FAST_LEVEL, fast_level, n);
+        let profile = self.sided(at::PROFILE, profile, n);
+        let long_mean = self.sided(at::LONG_MEAN, self.long_mean, n);
+        let log_trend = self.sided(at::LOG_TREND, past.log_trend, n);
+        let innovation =
+            self.surprise(at::INNOVATION, seen.innovation.abs() / (self.fast_scale + resolution), n);
+        let deviation = self.surprise(at::DEVIATION, z.abs(), n);
+        let short_mean = self.surprise(at::SHORT_MEAN, self.short_mean.abs(), n);
+        let variance = self.surprise(at::VARIANCE, restless.abs(), n);
+
+        let spread = if restless > 0.0 { Statistic::Restless } else { Statistic::Still };
+        let families = [
+            (innovation.max(log_step), Statistic::Innovation),
+            (deviation.max(short_mean).max(fast_level), Statistic::Deviation),
+            (profile.max(long_mean).max(log_trend), Statistic::Creep),
+            (past.novelty, Statistic::Novel),
+            (variance.max(past.spread), spread),
         ];
-        let (mut best, mut at) = (0.0, 0);
-        let seen = self.n.saturating_sub(3);
-        for (k, (tail, &value)) in self.tails.iter_mut().zip(&values).enumerate() {
-            let surprise = tail.surprise(value, self.n);
-            if surprise > best {
-                (best, at) = (surprise, k);
-            }
-            tail.learn(value, seen);
+        let (mut surprise, mut statistic) = consensus(&families);
+        if !self.tails[at::DEVIATION].is_known() && n > 30 && z.abs() > 6.0 {
+            (surprise, statistic) = (self.first_departure(z.abs()).max(surprise), Statistic::Deviation);
         }
-        if !self.tails[1].is_known() && self.n > 30 && values[1] > 6.0 {
-            (best, at) = (self.first_departure(values[1]).max(best), 1);
-        }
-        if let Some(still) = self.stillness(value)
-            && still > best
+        if let Some(still) = self.stillness(seen.value)
+            && still > surprise
         {
             return (still, Statistic::Still);
         }
-        let statistic = match at {
-            0 => Statistic::Innovation,
-            1 => Statistic::Deviation,
-            2 => Statistic::ShortMean,
-            3 => Statistic::LongMean,
-            _ if restless > 0.0 => Statistic::Restless,
-            _ => Statistic::Still,
-        };
-        (best, statistic)
+        (surprise, statistic)
+    }
+
+    /// The surprise of a statistic that has a tail on each side.
+    fn sided(&mut self, at: usize, value: f32, n: u32) -> f32 {
+        self.surprise(at, value.max(0.0), n).max(self.surprise(at + 1, (-value).max(0.0), n))
+    }
+
+    /// The surprise of one statistic, whose tail then learns it.
+    fn surprise(&mut self, at: usize, value: f32, n: u32) -> f32 {
+        let Some(tail) = self.tails.get_mut(at) else { return 0.0 };
+        let surprise = tail.surprise(value, n);
+        tail.learn(value, n.saturating_sub(3));
+        surprise
     }
 
     /// A run of equal values in a series that moves: stuck, once it is three times as long as any run before.
@@ -254,16 +310,9 @@ impl Detector {
         if self.floor > 0.0 { (z / std::f32::consts::LN_10).min(12.0) } else { (self.n as f32 + 1.0).log10() }
     }
 
-    fn learn(
-        &mut self,
-        v: f32,
-        residuals: &[f32; PREDICTORS],
-        innovation: f32,
-        deviation: f32,
-        step: f64,
-        place: Place,
-    ) {
-        let Place { kind, bucket, profile, known } = place;
+    fn learn(&mut self, seen: &Seen, step: f64) {
+        let Seen { value: v, residuals, innovation, deviation, place, .. } = seen;
+        let (v, profile, known) = (*v, place.level, place.is_known);
         let i = self.n;
         let first = 1.0 / (i as f32 + 1.0);
         let warm = i <= 20;
@@ -299,14 +348,7 @@ impl Detector {
             self.level += 0.1 * (v - profile - self.level);
             self.profile_level += day * tame(v - profile - self.profile_level);
         }
-        let count = &mut self.profile.count[kind][bucket];
-        let cell = &mut self.profile.level[kind][bucket];
-        *count = count.saturating_add(1);
-        if *count == 1 {
-            *cell = if known { profile + tame(v - profile) } else { v };
-        } else {
-            *cell += profile_rate.max(1.0 / f32::from(*count)) * tame(v - *cell);
-        }
+        self.profile.learn(place, v, self.profile_level, profile_rate, tame);
         if i > 0 && v == self.last {
             self.run = self.run.saturating_add(1);
         } else {
@@ -319,12 +361,15 @@ impl Detector {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Place {
-    kind: usize,
-    bucket: usize,
-    profile: f32,
-    known: bool,
+/// The mean of the loudest families, and the reason: the first that is nearly as loud as the loudest.
+fn consensus(families: &[(f32, Statistic); 5]) -> (f32, Statistic) {
+    let mut order = families.map(|(surprise, _)| surprise);
+    order.sort_by(|a, b| b.total_cmp(a));
+    let surprise = order.iter().take(CONSENSUS).sum::<f32>() / CONSENSUS as f32;
+    let loud = NEARLY * order.first().copied().unwrap_or(0.0);
+    let reason =
+        families.iter().find(|(s, _)| *s >= loud).map_or(Statistic::Deviation, |(_, reason)| *reason);
+    (surprise, reason)
 }
 
 #[cfg(test)]

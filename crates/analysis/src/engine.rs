@@ -1,5 +1,6 @@
 //! The engine: signals in, assessments out.
 
+mod together;
 mod verdict;
 mod watched;
 

@@ -3,15 +3,25 @@
 //! Source: peaks over threshold (Pickands 1975; Siffer et al., "SPOT", KDD 2017). The threshold is the 98 %
 //! quantile, followed by a stochastic step; what exceeds it is fitted by a generalised Pareto distribution whose
 //! shape (0 to 0.45) and scale come from the first two moments, with old exceedances fading. A heavy tail thereby
-//! raises its own bar. Five floats of state.
+//! raises its own bar. Six floats of state.
 
 const QUANTILE: f32 = 0.98;
+/// Values after which the paces below are reached.
+const SETTLED: u32 = 2_500;
+/// Share of the threshold in one step of it.
+const PACE: f32 = 0.02;
+/// Share of a value in the rate of exceedances.
+const RATE: f32 = 0.0005;
+/// Values between two refreshes of the logarithm of the rate.
+const REFRESH: u32 = 16;
 
 /// The learned tail of one statistic (always ≥ 0).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tail {
     threshold: f32,
     rate: f32,
+    /// −log₁₀ of the rate, refreshed now and then: a logarithm costs more than all the rest.
+    rarity: f32,
     mean: f32,
     square: f32,
     count: f32,
@@ -23,16 +33,15 @@ impl Tail {
         if n <= 30 || self.count <= 3.0 {
             return 0.0;
         }
-        let rate = self.rate.max(1e-4);
         if z <= self.threshold {
-            return 0.3 * z / self.threshold.max(1e-9) * -rate.log10();
+            return 0.3 * z / self.threshold.max(1e-9) * self.rarity;
         }
         let spread =
             (self.square - self.mean * self.mean).max(1e-9 * self.mean * self.mean + f32::MIN_POSITIVE);
         let shape = (0.5 * (1.0 - self.mean * self.mean / spread)).clamp(0.0, 0.45);
         let excess = (z - self.threshold) / (self.mean * (1.0 - shape)).max(1e-9);
         let log_tail = if shape < 1e-4 { -excess } else { -(1.0 + shape * excess).ln() / shape };
-        -(rate.ln() + log_tail) / std::f32::consts::LN_10
+        self.rarity - log_tail / std::f32::consts::LN_10
     }
 
     /// Whether enough was exceeded for `surprise` to speak.
@@ -42,14 +51,15 @@ impl Tail {
 
     /// Learns `z`, the `n`-th value.
     pub(crate) fn learn(&mut self, z: f32, n: u32) {
-        let step = self.threshold.max(1e-3) * (1.0 / (n as f32 + 1.0).sqrt()).max(0.02);
+        let pace = if n < SETTLED { (1.0 / (n as f32 + 1.0).sqrt()).max(PACE) } else { PACE };
+        let step = self.threshold.max(1e-3) * pace;
         self.threshold = if z > self.threshold {
             self.threshold + step * QUANTILE
         } else {
             (self.threshold - step * (1.0 - QUANTILE)).max(1e-3)
         };
         let above = z > self.threshold;
-        let a = (1.0 / (n as f32 + 2.0)).max(0.0005);
+        let a = if n < SETTLED { (1.0 / (n as f32 + 2.0)).max(RATE) } else { RATE };
         self.rate += a * (f32::from(u8::from(above)) - self.rate);
         if above {
             self.count = (self.count + 1.0).min(1e6);
@@ -60,6 +70,9 @@ impl Tail {
             let b = (1.0 / self.count).max(0.01);
             self.mean += b * (excess - self.mean);
             self.square += b * (excess * excess - self.square);
+        }
+        if above || n.is_multiple_of(REFRESH) {
+            self.rarity = -self.rate.max(1e-4).log10();
         }
     }
 }

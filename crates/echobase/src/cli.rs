@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Run a small plant with real faults and watch the loop find, mend and prove them.
     Demo(Demo),
+    /// Judge the rows of a CSV file as if each had just arrived. Example: echobase detect cpu.csv verdicts.csv
+    Detect(Detect),
     /// Check or describe the configuration.
     Config(ConfigArgs),
     /// Find where a series in CSV changed for good. Example: echobase drift latency.csv changes.csv
@@ -204,6 +206,20 @@ pub(crate) struct Import {
     /// Dirty rows to list; the rest is only counted.
     #[arg(long, default_value_t = 20)]
     pub list_dirty: usize,
+}
+
+/// Arguments of `detect`.
+#[derive(Debug, Args)]
+pub(crate) struct Detect {
+    /// CSV with the columns `timestamp,value` or `timestamp,m0,m1,…`, or `-` for standard input.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Where the verdicts go, as CSV `timestamp,score,is_anomaly,alert`, or `-` for standard output.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// False alerts that you accept per series and week. Default: 2.
+    #[arg(long)]
+    pub budget: Option<f64>,
 }
 
 /// Arguments of `resources`.

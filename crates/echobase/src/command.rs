@@ -3,6 +3,7 @@
 mod causes;
 mod config;
 mod demo;
+mod detect;
 mod drift;
 mod files;
 mod forecast;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Causes(args) => causes::run(args),
         Command::Key(args) => wait(key::run(args)),
         Command::Demo(args) => demo::run(args),
+        Command::Detect(args) => detect::run(args),
         Command::Config(args) => config::run(args),
         Command::Drift(args) => drift::run(&args),
         Command::Risk(args) => risk::run(&args),

@@ -364,6 +364,7 @@ fn anomalies(watched: &Watched, sensitivity: f64) -> Vec<Anomaly> {
             all.push(open.describe(plain.subject(series), Severity::Info));
         }
     }
+    all.extend(watched.open_together());
     all.sort_by(|a, b| {
         let worst_first = b.severity.cmp(&a.severity).then_with(|| b.surprise.total_cmp(&a.surprise));
         worst_first.then_with(|| a.id.cmp(&b.id))

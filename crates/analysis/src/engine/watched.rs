@@ -9,10 +9,12 @@ use echobase_types::signal::{HistogramPoint, MetricKind, MetricPoint, Series, Sp
 use echobase_types::{Resource, ResourceKind, SeriesId, Timestamp};
 
 use super::Counts;
+use super::together::{Together, Voice};
 use crate::anomaly::{Subject, Transition};
 use crate::channel::{Channel, Limits, Seen};
 use crate::counter::{Counter, Increase};
 use crate::course::Course;
+use crate::detector::Detector;
 use crate::links;
 use crate::precursor::{self, Precursors};
 use crate::risk::Degradation;
@@ -98,6 +100,7 @@ pub(super) struct Watched {
     cpus: Option<f64>,
     spans: SpanWindow,
     transitions: Vec<Anomaly>,
+    together: Together,
     pub(super) degradation: Degradation,
     /// How the wear goes, and the signal up to which it was followed.
     decline: Course,
@@ -121,6 +124,7 @@ impl Watched {
             cpus: None,
             spans: SpanWindow::default(),
             transitions: Vec::new(),
+            together: Together::new(),
             degradation: Degradation::default(),
             decline: Course::default(),
             declined: Timestamp::from_micros(i64::MIN),
@@ -153,8 +157,8 @@ impl Watched {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        // The profile of a detector (two day types of 96 levels and counts) and the trend are on the heap.
-        let channel_heap = 2 * 96 * 5;
+        // History and profile of a detector and the trend are on the heap.
+        let channel_heap = Detector::heap_bytes();
         let stream = size_of::<Option<Stream>>() + channel_heap + size_of::<crate::exhaustion::Trend>() + 64;
         let source = size_of::<Option<Placed>>() + 800 + 128;
         self.slots.len() * (size_of::<Option<Slot>>() + 48)
@@ -373,7 +377,7 @@ impl Watched {
 
     /// Evaluates what came since the last moment; request rates first, because queues are measured in them.
     pub(super) fn flush(&mut self, limits: &Limits, counts: &mut Counts) {
-        self.moment = None;
+        let Some(moment) = self.moment.take() else { return };
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
         dirty.dedup();
@@ -390,6 +394,36 @@ impl Watched {
         }
         dirty.clear();
         self.dirty = dirty;
+        self.judge_together(moment, limits);
+    }
+
+    /// Judges all series of the moment together.
+    fn judge_together(&mut self, moment: Timestamp, limits: &Limits) {
+        let mut together = std::mem::replace(&mut self.together, Together::new());
+        if let Some(changed) = together.observe(self.voices(), moment, limits) {
+            push(&mut self.transitions, changed);
+        }
+        self.together = together;
+    }
+
+    /// The anomaly of the resource as a whole.
+    pub(super) fn open_together(&self) -> Option<Anomaly> {
+        self.together.open()
+    }
+
+    fn voices(&self) -> impl Iterator<Item = Voice<'_>> + Clone {
+        let streams = self.streams.iter().flatten().map(|s| Voice {
+            series: s.series,
+            metric: &s.metric,
+            channel: &s.channel,
+        });
+        let plains = self.slots.iter().flatten().filter_map(|slot| match &slot.role {
+            Role::Plain(plain) => {
+                Some(Voice { series: slot.id, metric: &plain.metric, channel: &plain.channel })
+            }
+            Role::Vital(_) => None,
+        });
+        streams.chain(plains)
     }
 
     fn learn(&mut self, at: u32, time: Timestamp, figures: Figures, limits: &Limits, counts: &mut Counts) {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
 mod collapse;
+mod detection;
 mod dirt;
 mod faults;
 mod noise;

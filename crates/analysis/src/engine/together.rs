@@ -1,0 +1,103 @@
+//! The series of one resource, judged together: an anomaly of the resource as a whole, named by what drives it.
+
+use echobase_types::assessment::{Anomaly, Severity};
+use echobase_types::{SeriesId, Timestamp};
+
+use crate::anomaly::{Subject, Transition};
+use crate::channel::{Channel, Limits};
+use crate::onset::Bar;
+use crate::pace::{Pace, Tick};
+use crate::whole::Whole;
+use crate::words::Quantity;
+
+/// Fewer series than this are judged alone.
+const LEAST_SERIES: usize = 3;
+/// Tells the anomaly of the whole from that of its loudest series.
+const KEY: u64 = 0x746f_6765_7468_6572;
+
+/// A series as it stands at this moment.
+pub(super) struct Voice<'a> {
+    pub(super) series: SeriesId,
+    pub(super) metric: &'a str,
+    pub(super) channel: &'a Channel,
+}
+
+/// Streaming state of the whole of one resource.
+#[derive(Debug)]
+pub(super) struct Together {
+    whole: Whole,
+    pace: Pace,
+    surprises: Vec<f32>,
+    moments: u32,
+    /// The loudest series and the names of the drivers, as the open anomaly began.
+    drivers: Option<(SeriesId, String)>,
+}
+
+impl Together {
+    pub(super) fn new() -> Self {
+        // Series come and go, so that there is no fixed table whose correlations could be learned.
+        Self { whole: Whole::new(0), pace: Pace::default(), surprises: Vec::new(), moments: 0, drivers: None }
+    }
+
+    /// Takes the moment at which the newest points were measured. A series whose newest point is older than one of its
+    /// steps has nothing to say. What opened or closed is handed back.
+    pub(super) fn observe<'a>(
+        &mut self,
+        voices: impl Iterator<Item = Voice<'a>> + Clone,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Option<Anomaly> {
+        let mut surprises = std::mem::take(&mut self.surprises);
+        surprises.clear();
+        surprises.extend(voices.clone().map(|voice| {
+            let pace = &voice.channel.pace;
+            let is_new = pace.age(now).as_secs_f64() < pace.step();
+            if is_new { voice.channel.surprise() as f32 } else { 0.0 }
+        }));
+        let is_enough = surprises.len() >= LEAST_SERIES && self.pace.tick(now) != Tick::Late;
+        let changed = if is_enough { self.judge(&surprises, now, limits) } else { None };
+        self.surprises = surprises;
+        match changed? {
+            Transition::Opened => {
+                let names: Vec<(SeriesId, &str)> = self
+                    .whole
+                    .drivers()
+                    .filter_map(|(at, _)| voices.clone().nth(at as usize))
+                    .map(|voice| (voice.series, voice.metric))
+                    .collect();
+                let loudest = names.first().map(|(series, _)| *series)?;
+                let metrics: Vec<&str> = names.iter().map(|(_, metric)| *metric).collect();
+                self.drivers = Some((loudest, metrics.join(", ")));
+                self.open()
+            }
+            Transition::Closed => {
+                let closed = self.whole.alarm.take_closed()?;
+                let (series, metric) = self.drivers.take()?;
+                Some(closed.describe(subject(series, &metric), Severity::Info))
+            }
+        }
+    }
+
+    fn judge(&mut self, surprises: &[f32], now: Timestamp, limits: &Limits) -> Option<Transition> {
+        self.moments = self.moments.saturating_add(1);
+        let bar = Bar::new(self.pace.step(), limits.false_alarms_per_week);
+        let changed = self.whole.observe(&[], surprises, now, &bar);
+        // Its own warm-up: a resource that just appeared has no usual.
+        if changed == Some(Transition::Opened) && self.moments <= limits.warmup_points {
+            self.whole.alarm.close(now);
+            self.whole.alarm.take_closed();
+            return None;
+        }
+        changed
+    }
+
+    /// The open anomaly.
+    pub(super) fn open(&self) -> Option<Anomaly> {
+        let (series, metric) = self.drivers.as_ref()?;
+        Some(self.whole.alarm.open()?.describe(subject(*series, metric), Severity::Info))
+    }
+}
+
+fn subject(series: SeriesId, metric: &str) -> Subject<'_> {
+    Subject { series, key: KEY, metric, quantity: Quantity::Number }
+}
