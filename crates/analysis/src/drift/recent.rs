@@ -1,5 +1,7 @@
 //! The last deviations of a series, to find where a change began.
 
+use std::time::Duration;
+
 use echobase_types::Timestamp;
 
 use super::sums::Kind;
@@ -11,15 +13,16 @@ const LENGTH: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Recent {
     value: [f32; LENGTH],
-    /// Seconds before the newest point would lose long steps in f32: microseconds, as they came.
-    time: [Timestamp; LENGTH],
+    /// Tenths of a second since `origin`: enough for 13 years.
+    time: [u32; LENGTH],
+    origin: Option<Timestamp>,
     next: u8,
     len: u8,
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { value: [0.0; LENGTH], time: [Timestamp::EPOCH; LENGTH], next: 0, len: 0 }
+        Self { value: [0.0; LENGTH], time: [0; LENGTH], origin: None, next: 0, len: 0 }
     }
 }
 
@@ -39,7 +42,9 @@ pub(super) struct Split {
 impl Recent {
     pub(super) fn push(&mut self, value: f32, time: Timestamp) {
         let at = usize::from(self.next) % LENGTH;
-        (self.value[at], self.time[at]) = (value, time);
+        let origin = *self.origin.get_or_insert(time);
+        let tenths = u32::try_from(time.since(origin).as_millis() / 100).unwrap_or(u32::MAX);
+        (self.value[at], self.time[at]) = (value, tenths);
         self.next = ((at + 1) % LENGTH) as u8;
         self.len = (self.len + 1).min(LENGTH as u8);
     }
@@ -47,7 +52,8 @@ impl Recent {
     /// The `back`-th point from the newest (0).
     fn at(&self, back: usize) -> (f32, Timestamp) {
         let at = (usize::from(self.next) + 2 * LENGTH - 1 - back) % LENGTH;
-        (self.value[at], self.time[at])
+        let since = Duration::from_millis(u64::from(self.time[at]) * 100);
+        (self.value[at], self.origin.unwrap_or(Timestamp::EPOCH) + since)
     }
 
     /// Mean and standard deviation of the last `rows` points.
