@@ -5,7 +5,7 @@ export type State = 'good' | 'watch' | 'bad' | 'idle';
 
 export const ATTENTION_SCORE = 0.7;
 export const BAD_SCORE = 0.4;
-export const ATTENTION_RISK = 0.5;
+export const ATTENTION_RISK = 0.7;
 
 export function stateOfScore(score: number | null | undefined): State {
   if (score === null || score === undefined) return 'idle';
@@ -14,8 +14,8 @@ export function stateOfScore(score: number | null | undefined): State {
 }
 
 export function stateOfRisk(probability: number): State {
-  if (probability > 0.8) return 'bad';
-  return probability > ATTENTION_RISK ? 'watch' : 'good';
+  if (probability >= 0.9) return 'bad';
+  return probability >= ATTENTION_RISK ? 'watch' : 'good';
 }
 
 export function stateOf(assessment: Assessment | null | undefined): State {

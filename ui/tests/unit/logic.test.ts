@@ -26,7 +26,7 @@ describe('verdicts', () => {
     [0.9, 0.1, 'good'],
     [0.69, 0.1, 'watch'],
     [0.7, 0.5, 'good'],
-    [0.9, 0.51, 'watch'],
+    [0.9, 0.71, 'watch'],
     [0.39, 0.1, 'bad'],
     [0.9, 0.9, 'bad'],
   ])('a score of %s with a risk of %s is %s', (score, risk, state) => {

@@ -16,8 +16,6 @@ use crate::route::{Access, Route, get};
 
 /// A score below this needs somebody's attention.
 const LOW_SCORE: f64 = 0.7;
-/// So does a risk above this.
-const HIGH_RISK: f64 = 0.5;
 /// Resources shown on the first page.
 const SHOWN: usize = 200;
 
@@ -50,9 +48,11 @@ async fn read(State(app): State<App>, caller: Caller) -> Answer<Json<Overview>> 
         .filter(|a| a.state == AlertState::Firing)
         .filter_map(|a| a.resource_id.as_ref().map(|r| r.as_str()))
         .collect();
+    // A risk needs attention from where it alerts.
+    let high_risk = app.config.oncall.rules.risk_warning;
     let attention = resources.iter().filter(|r| {
         firing.contains(&r.id.as_str())
-            || r.assessment.as_ref().is_some_and(|a| a.score < LOW_SCORE || a.risk.probability > HIGH_RISK)
+            || r.assessment.as_ref().is_some_and(|a| a.score < LOW_SCORE || a.risk.probability >= high_risk)
     });
     let resources_attention = u32::try_from(attention.count()).unwrap_or(u32::MAX);
     let resources_total = u32::try_from(resources.len()).unwrap_or(u32::MAX);
