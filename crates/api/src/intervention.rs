@@ -161,7 +161,7 @@ pub struct InterventionDraft {
     /// `proactive`, `reactive`, `recovery` or `optimisation`. Default: `reactive`.
     #[serde(default)]
     pub kind: Option<String>,
-    /// `low`, `medium` or `high`. Default: `medium`.
+    /// `medium` or `high`; `low` counts as medium. Default: `medium`.
     #[serde(default)]
     pub risk: Option<String>,
     /// The actuator.

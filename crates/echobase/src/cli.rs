@@ -333,7 +333,7 @@ pub(crate) enum InterventionCommand {
         /// An argument of the action: NAME=VALUE. May be given often.
         #[arg(long = "argument")]
         arguments: Vec<String>,
-        /// low, medium or high.
+        /// medium (one other person approves) or high (two do).
         #[arg(long, default_value = "medium")]
         risk: String,
         /// Why.

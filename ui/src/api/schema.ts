@@ -1635,7 +1635,7 @@ export interface components {
             /** @description Why. */
             reason: string;
             /**
-             * @description `low`, `medium` or `high`. Default: `medium`.
+             * @description `medium` or `high`; `low` counts as medium. Default: `medium`.
              * @default null
              */
             risk: string | null;
