@@ -241,7 +241,7 @@ export function makeWorld(seed = 7, now = Date.now()) {
 
   const incidents = [['real', 'service:shop/orders', null, 300], ['expected', 'service:shop/front', 'http.server.request.duration', 900]].map(([label, resource_id, metric, minutes]) => ({ id: uuid(rnd), resource_id, label, metric, started_at: iso(now - minutes * 60_000), ended_at: iso(now - (minutes - 14) * 60_000), note: '', labelled_by: principals[1].id, labelled_at: iso(now - (minutes - 20) * 60_000) }));
   const card = () => ({
-    name: 'risk', predicts: 'that the resource fails within the horizon', provenance: 'Shipped with Echobase; nothing of your own history is in it.', truth: 'incidents labelled `real`, from their begin to their end',
+    name: 'risk', version: 'collapse-1', predicts: 'that the resource fails within the horizon', provenance: 'Shipped with Echobase; nothing of your own history is in it.', truth: 'incidents labelled `real`, from their begin to their end',
     from: iso(now - 7 * DAY), to: iso(now), horizon_s: 900, resources: resources.length, hours: 1821.4, failures: 9, warned: 7, median_lead_s: 512, false_warnings: 3, ece: 0.021, brier: 0.013,
     bins: [1700, 60, 21, 12, 8, 6, 5, 4, 3, 2.4].map((hours, i) => ({ low: i / 10, high: (i + 1) / 10, hours, said: (i + 0.4) / 10, came_true: Math.min(1, ((i + 0.4) / 10) * (0.7 + 0.5 * rnd())) })),
   });

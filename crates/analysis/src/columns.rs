@@ -118,13 +118,7 @@ const SMOOTHING: f64 = 0.4;
 /// The verdict on one row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RowVerdict {
-    /// How unusual the row is, see [`Detection::score`].
-    pub score: f64,
-    /// Whether an anomaly is open after this row.
-    pub is_anomaly: bool,
-    /// Severity of an onset at this row, else 0.
-    pub alert: f64,
-    /// Everything else: stability, risk, reasons. `None` until a row had a value.
+    /// Stability, risk, reasons. `None` until a row had a value.
     pub assessment: Option<Assessment>,
 }
 
@@ -144,15 +138,15 @@ impl RowVerdict {
 /// missing. A row whose time is not after the one before is not learned. Vital signs are found by the names.
 ///
 /// ```
-/// use echobase_analysis::{AnalysisConfig, detect_columns};
+/// use echobase_analysis::{AnalysisConfig, assess_columns};
 /// use echobase_types::Timestamp;
 ///
 /// let times: Vec<Timestamp> = (0..3).map(|i| Timestamp::from_secs(i * 60)).collect();
-/// let rows = detect_columns(AnalysisConfig::default(), &times, &["cpu"], &[vec![0.2, 0.3, f64::NAN]]);
+/// let rows = assess_columns(AnalysisConfig::default(), &times, &["cpu"], &[vec![0.2, 0.3, f64::NAN]]);
 /// assert_eq!(rows.len(), 3);
-/// assert!(!rows[2].is_anomaly);
+/// assert!(rows[2].stability() > 0.9);
 /// ```
-pub fn detect_columns<N: AsRef<str>>(
+pub fn assess_columns<N: AsRef<str>>(
     config: AnalysisConfig,
     times: &[Timestamp],
     names: &[N],
@@ -160,7 +154,6 @@ pub fn detect_columns<N: AsRef<str>>(
 ) -> Vec<RowVerdict> {
     // A table is not forgotten.
     let config = AnalysisConfig { forget_after: Duration::from_secs(366 * 86_400), ..config };
-    let mut detector = RowDetector::new(&config, names.len());
     let mut engine = Engine::new(config);
     let Ok(id) = ResourceId::new("process:table") else { return Vec::new() };
     let resource = Resource {
@@ -180,12 +173,10 @@ pub fn detect_columns<N: AsRef<str>>(
     let mut batch =
         SignalBatch { resources: vec![resource], series: series.collect(), ..SignalBatch::default() };
     let mut rows = Vec::with_capacity(times.len());
-    let mut values = vec![f64::NAN; names.len()];
     for (i, &time) in times.iter().enumerate() {
         batch.points.clear();
         for (j, column) in columns.iter().enumerate().take(names.len()) {
             let value = column.get(i).copied().unwrap_or(f64::NAN);
-            values[j] = value;
             if value.is_finite() {
                 batch.points.push(MetricPoint { series: j as u32, time, value });
             }
@@ -193,8 +184,7 @@ pub fn detect_columns<N: AsRef<str>>(
         engine.observe(&batch);
         let assessment = engine.assess(time).pop();
         engine.take_transitions();
-        let Detection { score, is_anomaly, alert, .. } = detector.observe(time, &values);
-        rows.push(RowVerdict { score, is_anomaly, alert, assessment });
+        rows.push(RowVerdict { assessment });
     }
     rows
 }
@@ -204,23 +194,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spike_in_a_table_opens_an_alert_at_its_row() {
-        let times: Vec<Timestamp> = (0..400).map(|i| Timestamp::from_secs(i * 300)).collect();
-        let mut column: Vec<f64> = (0..400).map(|i| 50.0 + f64::from(i * 7_919 % 101) / 25.0).collect();
-        column[350] = 90.0;
-        let rows = detect_columns(AnalysisConfig::default(), &times, &["widgets"], &[column]);
-        assert_eq!(rows.len(), 400);
-        assert!(rows[..350].iter().all(|r| !r.is_anomaly));
-        assert!(rows[350].is_anomaly && rows[350].alert > 3.0, "{:?}", rows[350].score);
-    }
-
-    #[test]
     fn missing_values_are_left_out() {
         let times: Vec<Timestamp> = (0..50).map(|i| Timestamp::from_secs(i * 60)).collect();
         let column: Vec<f64> = (0..50).map(|i| if i % 5 == 0 { f64::NAN } else { 0.4 }).collect();
-        let rows = detect_columns(AnalysisConfig::default(), &times, &["cpu"], &[column]);
+        let rows = assess_columns(AnalysisConfig::default(), &times, &["cpu"], &[column]);
         assert_eq!(rows.len(), 50);
         assert_eq!(rows[0].assessment, None, "the first row has nothing to judge yet");
-        assert!(rows.iter().all(|r| r.score.is_finite() && r.stability() > 0.9));
+        assert!(rows.iter().all(|r| r.stability() > 0.9));
     }
 }

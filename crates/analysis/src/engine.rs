@@ -7,7 +7,7 @@ mod watched;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use echobase_types::assessment::{Anomaly, Assessment, Risk};
+use echobase_types::assessment::{Anomaly, Assessment};
 use echobase_types::resource::SeenDependency;
 use echobase_types::signal::SignalBatch;
 use echobase_types::{Dependency, ResourceId, Timestamp};
@@ -107,21 +107,6 @@ impl Engine {
             transitions: Vec::new(),
             counts: Counts::default(),
         }
-    }
-
-    /// Puts another learned model in the place of the one that ships. One whose parts do not fit together is handed
-    /// back, and the present one stays.
-    pub fn replace_risk_model(&mut self, model: RiskModel) -> Result<(), RiskModel> {
-        if !model.is_sound() {
-            return Err(model);
-        }
-        self.model = model;
-        Ok(())
-    }
-
-    /// The learned model in use.
-    pub fn risk_model(&self) -> &RiskModel {
-        &self.model
     }
 
     /// Learns a batch. Rows are taken in the order of their time within the batch; what is late, see
@@ -298,31 +283,6 @@ impl Engine {
             self.forget(&id);
         }
         all
-    }
-
-    /// The risk of a resource for several horizons at once, in the order given. What may happen within an hour may
-    /// happen within a day: a longer horizon never has the lower probability. Empty for a resource that is not known.
-    pub fn risks(&self, resource: &ResourceId, now: Timestamp, horizons: &[Duration]) -> Vec<Risk> {
-        let Some(watched) = self.resources.get(resource) else { return Vec::new() };
-        let arrows = self.arrows.keys().filter(|(from, _)| from == resource);
-        let dependency =
-            arrows.filter_map(|(_, to)| Some((to, *self.scores.get(to)?))).min_by(|a, b| a.1.total_cmp(&b.1));
-        let mut risks: Vec<(usize, Risk)> = horizons
-            .iter()
-            .map(|horizon| {
-                let config = AnalysisConfig { horizon: *horizon, ..self.config.clone() }.clamped();
-                verdict::risk_within(watched, now, &config, &self.model, dependency)
-            })
-            .enumerate()
-            .collect();
-        risks.sort_by_key(|(_, risk)| risk.horizon);
-        let mut least = 0.0_f64;
-        for (_, risk) in &mut risks {
-            least = least.max(risk.probability);
-            risk.probability = least;
-        }
-        risks.sort_by_key(|(at, _)| *at);
-        risks.into_iter().map(|(_, risk)| risk).collect()
     }
 
     /// Anomalies that opened, closed or became graver since the last call, in the order of their resources. An

@@ -43,6 +43,6 @@ mod whole;
 mod words;
 
 pub use changes::{ChangePoint, changes};
-pub use columns::{Detection, RowDetector, RowVerdict, detect_columns};
+pub use columns::{Detection, RowDetector, RowVerdict, assess_columns};
 pub use config::{AnalysisConfig, Transform, VitalRule};
 pub use engine::{Counts, Engine};

@@ -69,6 +69,8 @@ pub struct IncidentQuery {
 pub struct ModelCard {
     /// The model.
     pub name: String,
+    /// Its version.
+    pub version: String,
     /// What its probability is of.
     pub predicts: String,
     /// What it was fitted on, and what it was not.

@@ -11,7 +11,6 @@ mod import;
 mod intervention;
 mod key;
 mod ledger;
-mod pipe;
 mod playbook;
 mod query;
 mod reference;

@@ -260,8 +260,7 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
             }
         }
         // What was found in history was told when it happened, all but what came to its end while nobody looked.
-        let fresh = shard.engine.assess(app.now());
-        drop(fresh);
+        let _ = shard.engine.assess(app.now());
         let found = shard.engine.take_transitions();
         match crate::history::told_anomalies(app, tenant, since).await {
             Ok(told) => {

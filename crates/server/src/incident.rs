@@ -130,6 +130,7 @@ fn written(
     };
     ModelCard {
         name: "risk".to_owned(),
+        version: echobase_analysis::risk::RiskModel::shipped().version.to_owned(),
         predicts: "that the resource fails within the horizon".to_owned(),
         provenance: echobase_analysis::risk::PROVENANCE.to_owned(),
         truth: "incidents labelled `real`, from their begin to their end".to_owned(),

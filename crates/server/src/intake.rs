@@ -22,7 +22,7 @@ use crate::analysis::Analysis;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::extract::json_fault;
-use crate::problem::{Answer, Failure};
+use crate::problem::{Answer, Failure, whole_words};
 
 /// Bytes written to find out whether there is room on the disk: about a large batch.
 const PROBE_BYTES: usize = 1 << 20;
@@ -100,7 +100,7 @@ impl Sink for Pipeline {
         self.failing.store(written.is_err(), Ordering::Relaxed);
         written.map_err(|error| match error.kind() {
             ErrorKind::Unavailable => SinkError::Unavailable {
-                reason: Failure::of(ErrorKind::Unavailable, &error).0.detail,
+                reason: whole_words(&error),
                 retry_after: std::time::Duration::from_secs(2),
             },
             _ => SinkError::Failed(Box::new(error)),

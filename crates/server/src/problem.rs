@@ -41,13 +41,7 @@ impl Failure {
     /// From any error of ours: its own words and those of its sources. What is our own fault is logged whole and
     /// answered without its inner words.
     pub(crate) fn of(kind: ErrorKind, error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut words = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            words.push_str(": ");
-            words.push_str(&inner.to_string());
-            source = inner.source();
-        }
+        let words = whole_words(error);
         let mut problem = Problem::new(kind, words.clone());
         problem.instance = format!("urn:uuid:{}", Uuid::new_v4());
         match kind {
@@ -62,6 +56,18 @@ impl Failure {
         }
         Self(problem)
     }
+}
+
+/// The words of an error and of all its sources.
+pub(crate) fn whole_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        words.push_str(": ");
+        words.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    words
 }
 
 impl IntoResponse for Failure {

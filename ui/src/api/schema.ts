@@ -1786,6 +1786,8 @@ export interface components {
             to: components["schemas"]["Time"];
             /** @description What counted as a failure in this card. */
             truth: string;
+            /** @description Its version. */
+            version: string;
             /**
              * Format: uint64
              * @description Of them, those with a warning (risk from 0.5 on) within the horizon before they began.

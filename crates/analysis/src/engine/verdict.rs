@@ -63,22 +63,6 @@ pub(super) fn assess(
     assessment
 }
 
-/// The risk within the horizon of `config`, without learning.
-pub(super) fn risk_within(
-    watched: &Watched,
-    now: Timestamp,
-    config: &AnalysisConfig,
-    model: &RiskModel,
-    dependency: Option<(&ResourceId, f64)>,
-) -> Risk {
-    let signs = signs(watched, now, config.sensitivity);
-    let terms = terms(&signs, silence(watched, now).as_ref(), dependency);
-    let outlooks = outlooks(watched, now, config.horizon);
-    let learned = learned(watched, now, config, model);
-    let degraded = (degradation(&terms), &watched.degradation);
-    risk(watched, &signs, &terms, &outlooks, degraded, learned, config)
-}
-
 fn terms(signs: &[Sign<'_>], silence: Option<&Silence>, dependency: Option<(&ResourceId, f64)>) -> Vec<Term> {
     let dependency = dependency.map(|(to, score)| dependency_term(to, score));
     signs.iter().filter_map(term).chain(silence.and_then(silence_term)).chain(dependency).collect()

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use echobase_analysis::{AnalysisConfig, RowVerdict, detect_columns};
+use echobase_analysis::{AnalysisConfig, RowVerdict, assess_columns};
 use echobase_types::Timestamp;
 
 use crate::noise::Noise;
@@ -116,7 +116,7 @@ pub(crate) fn judge(columns: &[Vec<f64>], names: &[&str]) -> Vec<RowVerdict> {
     let config = AnalysisConfig { horizon: Duration::from_secs(3_600), ..AnalysisConfig::default() };
     let times: Vec<Timestamp> =
         (0..columns[0].len()).map(|i| Timestamp::from_secs(1_600_000_000 + 60 * i as i64)).collect();
-    detect_columns(config, &times, names, columns)
+    assess_columns(config, &times, names, columns)
 }
 
 #[test]

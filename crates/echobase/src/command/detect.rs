@@ -2,14 +2,13 @@
 
 mod rows;
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use echobase_analysis::AnalysisConfig;
 
+use super::files;
 use crate::cli;
 use crate::exit::Unusable;
 
@@ -22,30 +21,16 @@ pub(super) fn run(args: cli::Detect) -> anyhow::Result<ExitCode> {
         }
         config.false_alarms_per_week = budget;
     }
-    let input: Box<dyn BufRead> = if is_pipe(&args.input) {
-        Box::new(io::stdin().lock())
-    } else {
-        let file = File::open(&args.input)
-            .map_err(|e| Unusable(format!("cannot open {}: {e}", args.input.display())))?;
-        Box::new(BufReader::new(file))
+    let (input, output) = (files::input(&args.input)?, files::sink(&args.output)?);
+    let told = match rows::detect(input, output, &config) {
+        Err(error) if is_closed(&error) => return Ok(ExitCode::SUCCESS),
+        told => told.with_context(|| Unusable(format!("judge {}", args.input.display())))?,
     };
-    let mut output: Box<dyn Write> = if is_pipe(&args.output) {
-        Box::new(io::stdout().lock())
-    } else {
-        let file = File::create(&args.output)
-            .map_err(|e| Unusable(format!("cannot write {}: {e}", args.output.display())))?;
-        Box::new(BufWriter::new(file))
-    };
-    let told = rows::detect(input, &mut output, &config).map_err(|e| match e {
-        rows::DetectError::Read(_) | rows::DetectError::Write(_) => anyhow::Error::new(e),
-        rows::DetectError::Unusable(_) => Unusable(e.to_string()).into(),
-    })?;
-    output.flush().context("write the verdicts")?;
     if let Some(first) = told.first_late {
         let late = told.late;
         writeln!(
             io::stderr(),
-            "{late} of {} rows are not later than the row before them and were not judged; the first is row {first}",
+            "{late} of {} rows are not later than the row before them and were not judged; the first is line {first}",
             told.rows
         )
         .context("write to standard error")?;
@@ -53,6 +38,8 @@ pub(super) fn run(args: cli::Detect) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn is_pipe(path: &Path) -> bool {
-    path == Path::new("-")
+/// Whether the reader of the verdicts has seen enough (`| head`).
+fn is_closed(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
-use super::{pipe, verdicts};
+use anyhow::Context as _;
+
+use super::{files, verdicts};
 use crate::cli;
+use crate::exit::Unusable;
 
 pub(super) fn run(args: &cli::Drift) -> anyhow::Result<ExitCode> {
-    let text = pipe::read(&args.input)?;
-    let out = verdicts::drift(&text).map_err(|e| pipe::unusable(&args.input, e))?;
-    pipe::write(&args.output, &out)?;
+    let out = verdicts::drift(files::input(&args.input)?)
+        .with_context(|| Unusable(format!("judge {}", args.input.display())))?;
+    files::output(&args.output, out.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,18 +1,74 @@
 //! A table in CSV: a column of times, then columns of numbers. The commands that judge such tables share it.
 //!
-//! Standard library only, so that a table is read alike wherever this file is compiled. A field may be quoted; a
-//! quoted field does not hold a line break. An empty field, `NaN`, `null` and `NA` are missing values.
+//! An empty field, `NaN`, `null`, `NA` and the like are missing values.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::io::Read;
 
+use anyhow::{Context as _, bail};
 use echobase_types::Timestamp;
 
-/// Times and columns of one table, row by row.
+/// A table that is read row by row.
+pub(crate) struct Rows<R> {
+    reader: csv::Reader<R>,
+    record: csv::StringRecord,
+    /// The names of the columns beside the time.
+    pub(crate) names: Vec<String>,
+}
+
+/// One row.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// Its line in the file, or that of the first blank line before it; the header is line 1.
+    pub(crate) line: u64,
+    /// The time as it was written, for the answer.
+    pub(crate) stamp: String,
+    /// The time.
+    pub(crate) time: Timestamp,
+    /// One value a column; NaN where it is missing.
+    pub(crate) values: Vec<f64>,
+}
+
+impl<R: Read> Rows<R> {
+    /// Reads the header.
+    pub(crate) fn open(input: R) -> anyhow::Result<Self> {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(input);
+        let header = reader.headers().context("read the header")?;
+        if header.len() < 2 {
+            bail!("the first line must be a header of two columns or more, such as timestamp,value");
+        }
+        let names = header.iter().skip(1).map(str::to_owned).collect();
+        Ok(Self { reader, record: csv::StringRecord::new(), names })
+    }
+
+    /// The next row, or `None` at the end. An error names the line.
+    pub(crate) fn next(&mut self) -> anyhow::Result<Option<Row>> {
+        if !self.reader.read_record(&mut self.record).context("read the rows")? {
+            return Ok(None);
+        }
+        let (record, wanted) = (&self.record, self.names.len() + 1);
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.len() != wanted {
+            bail!("line {line}: {} fields where the header has {wanted}", record.len());
+        }
+        let stamp = record.get(0).unwrap_or_default();
+        let time = time(stamp).with_context(|| {
+            format!("line {line}: `{stamp}` is no time (seconds since 1970, or such as 2026-01-31T08:30:00Z)")
+        })?;
+        let value = |(field, name): (&str, &String)| {
+            number(field).with_context(|| format!("line {line}: `{field}` in column `{name}` is no number"))
+        };
+        let values = record.iter().skip(1).zip(&self.names).map(value).collect::<anyhow::Result<_>>()?;
+        Ok(Some(Row { line, stamp: stamp.to_owned(), time, values }))
+    }
+}
+
+/// Times and columns of one table.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sheet {
     /// The times as they were written, for the answer.
     pub(crate) stamps: Vec<String>,
-    /// The times. Whole numbers are seconds since 1970, or milliseconds from 10¹¹ on.
+    /// The times.
     pub(crate) times: Vec<Timestamp>,
     /// The names of the columns beside the time.
     pub(crate) names: Vec<String>,
@@ -20,79 +76,21 @@ pub(crate) struct Sheet {
     pub(crate) columns: Vec<Vec<f64>>,
 }
 
-/// Why a table cannot be used. Rows are counted as lines of the file, the header being line 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum SheetError {
-    /// There is no header.
-    Empty,
-    /// The header has no column beside the time.
-    NoColumns,
-    /// A row has another number of fields than the header.
-    Fields { line: usize, found: usize, expected: usize },
-    /// The first field of a row is no time.
-    Time { line: usize, text: String },
-    /// A field is neither a number nor missing.
-    Number { line: usize, column: String, text: String },
-}
-
-impl fmt::Display for SheetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => write!(f, "the table is empty: a header such as `timestamp,value` is expected"),
-            Self::NoColumns => write!(f, "the header has no column beside the time"),
-            Self::Fields { line, found, expected } => {
-                write!(f, "line {line}: {found} fields where the header has {expected}")
-            }
-            Self::Time { line, text } => write!(
-                f,
-                "line {line}: `{text}` is no time (seconds since 1970, or such as 2026-01-31T08:30:00Z)"
-            ),
-            Self::Number { line, column, text } => {
-                write!(f, "line {line}: `{text}` in column `{column}` is no number")
-            }
-        }
-    }
-}
-
-impl std::error::Error for SheetError {}
-
 impl Sheet {
     /// Reads a whole table.
-    pub(crate) fn read(text: &str) -> Result<Self, SheetError> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let (_, header) = lines.next().ok_or(SheetError::Empty)?;
-        let names: Vec<String> = fields(header).into_iter().skip(1).collect();
-        if names.is_empty() {
-            return Err(SheetError::NoColumns);
-        }
+    pub(crate) fn read(input: impl Read) -> anyhow::Result<Self> {
+        let mut rows = Rows::open(input)?;
+        let names = rows.names.clone();
         let mut sheet =
             Self { stamps: Vec::new(), times: Vec::new(), columns: vec![Vec::new(); names.len()], names };
-        for (at, line) in lines {
-            sheet.take(at + 1, line)?;
+        while let Some(row) = rows.next()? {
+            sheet.stamps.push(row.stamp);
+            sheet.times.push(row.time);
+            for (column, value) in sheet.columns.iter_mut().zip(row.values) {
+                column.push(value);
+            }
         }
         Ok(sheet)
-    }
-
-    fn take(&mut self, line: usize, text: &str) -> Result<(), SheetError> {
-        let row = fields(text);
-        if row.len() != self.names.len() + 1 {
-            return Err(SheetError::Fields { line, found: row.len(), expected: self.names.len() + 1 });
-        }
-        let mut row = row.into_iter();
-        let stamp = row.next().unwrap_or_default();
-        let time = time(&stamp).ok_or_else(|| SheetError::Time { line, text: stamp.clone() })?;
-        for ((field, column), name) in row.zip(&mut self.columns).zip(&self.names) {
-            let value = number(&field).ok_or_else(|| SheetError::Number {
-                line,
-                column: name.clone(),
-                text: field.clone(),
-            })?;
-            column.push(value);
-        }
-        self.stamps.push(stamp);
-        self.times.push(time);
-        Ok(())
     }
 
     /// Rows without the header.
@@ -101,38 +99,31 @@ impl Sheet {
     }
 }
 
-/// The fields of a line, without the quotes around them.
-fn fields(line: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut field = String::new();
-    let mut is_quoted = false;
-    let mut rest = line.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '"' if is_quoted && rest.peek() == Some(&'"') => {
-                field.push('"');
-                rest.next();
-            }
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => all.push(std::mem::take(&mut field).trim().to_owned()),
-            _ => field.push(c),
-        }
+/// A field as it is written: quoted where it must be.
+pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
+    if text.contains([',', '"']) {
+        Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
+    } else {
+        Cow::Borrowed(text)
     }
-    all.push(field.trim().to_owned());
-    all
 }
 
 fn number(field: &str) -> Option<f64> {
-    if field.is_empty() || ["na", "null", "none"].iter().any(|w| field.eq_ignore_ascii_case(w)) {
+    const MISSING: [&str; 6] = ["", "na", "n/a", "null", "none", "-"];
+    if MISSING.iter().any(|word| field.eq_ignore_ascii_case(word)) {
         return Some(f64::NAN);
     }
     field.parse().ok()
 }
 
+/// Numbers below these are seconds, milliseconds, microseconds, and nanoseconds beyond: so all between the years 1973
+/// and 5138. With what makes microseconds of them.
+const UNITS: [(f64, f64); 3] = [(1e11, 1e6), (1e14, 1e3), (1e17, 1.0)];
+
 fn time(field: &str) -> Option<Timestamp> {
     if let Ok(number) = field.parse::<f64>() {
-        let seconds = if number.abs() >= 1e11 { number / 1e3 } else { number };
-        return (seconds.abs() < 1e11).then(|| Timestamp::from_micros((seconds * 1e6).round() as i64));
+        let unit = UNITS.iter().find(|(below, _)| number.abs() < *below).map_or(1e-3, |(_, unit)| *unit);
+        return number.is_finite().then(|| Timestamp::from_micros((number * unit).round() as i64));
     }
     if let Ok(time) = field.parse() {
         return Some(time);
@@ -151,7 +142,7 @@ mod tests {
     #[test]
     fn times_numbers_and_missing_values_are_read() {
         let text = "\u{feff}timestamp,\"cpu, busy\",b\r\n1600000000,0.5,\n2020-09-13T12:27:40Z,NaN,1e3\n\n2020-09-13 12:28:40,,NA\n";
-        let sheet = Sheet::read(text).unwrap();
+        let sheet = Sheet::read(text.as_bytes()).unwrap();
         assert_eq!(sheet.names, ["cpu, busy", "b"]);
         assert_eq!(sheet.rows(), 3);
         let seconds: Vec<i64> = sheet.times.iter().map(|t| t.as_micros() / 1_000_000).collect();
@@ -166,14 +157,38 @@ mod tests {
     #[test]
     fn an_error_names_the_line_and_the_column() {
         for (text, said) in [
-            ("", "the table is empty"),
-            ("timestamp\n1\n", "no column beside the time"),
+            ("", "must be a header of two columns or more"),
+            ("timestamp\n1\n", "must be a header of two columns or more"),
             ("timestamp,a\n1,2\n2,3,4\n", "line 3: 3 fields where the header has 2"),
             ("timestamp,a\nsoon,2\n", "line 2: `soon` is no time"),
-            ("timestamp,a,b\n1,2,3\n\n2,3,much\n", "line 4: `much` in column `b` is no number"),
+            ("timestamp,a,b\n1,2,3\n2,3,much\n", "line 3: `much` in column `b` is no number"),
         ] {
-            let error = Sheet::read(text).unwrap_err().to_string();
+            let error = format!("{:#}", Sheet::read(text.as_bytes()).unwrap_err());
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let expected = Some(Timestamp::from_secs(1_600_000_000));
+        for text in [
+            "1600000000",
+            "1600000000.0",
+            "1600000000000",
+            "1600000000000000",
+            "1600000000000000000",
+            "2020-09-13T12:26:40Z",
+            "2020-09-13 12:26:40",
+        ] {
+            assert_eq!(time(text), expected, "{text}");
+        }
+        assert_eq!(time("2020-09-13"), Some(Timestamp::from_secs(1_599_955_200)));
+        assert_eq!(time("NaN"), None);
+    }
+
+    #[test]
+    fn a_stamp_that_needs_quotes_gets_them() {
+        assert_eq!(quoted("2020-09-13"), "2020-09-13");
+        assert_eq!(quoted("13 \"Sep\", 2020"), "\"13 \"\"Sep\"\", 2020\"");
     }
 }

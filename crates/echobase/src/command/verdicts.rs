@@ -2,12 +2,13 @@
 //! no later one.
 
 use std::fmt::Write as _;
+use std::io::Read;
 use std::time::Duration;
 
-use echobase_analysis::{AnalysisConfig, changes, detect_columns};
+use echobase_analysis::{AnalysisConfig, assess_columns, changes};
 use echobase_types::Timestamp;
 
-use super::sheet::{Sheet, SheetError};
+use super::sheet::{Sheet, quoted};
 
 /// How far ahead a risk looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +48,8 @@ fn usual_step(times: &[Timestamp]) -> Duration {
 
 /// `timestamp,value` to `timestamp,drift,location`: 1 at a row that announces a change, with the row (from 0) where it
 /// began, else 0 and −1. Of several columns each is judged alone; the strongest change of a row is told.
-pub(crate) fn drift(text: &str) -> Result<String, SheetError> {
-    let sheet = Sheet::read(text)?;
+pub(crate) fn drift(input: impl Read) -> anyhow::Result<String> {
+    let sheet = Sheet::read(input)?;
     let mut told: Vec<Option<(f64, usize)>> = vec![None; sheet.rows()];
     for column in &sheet.columns {
         for change in changes(&AnalysisConfig::default(), &sheet.times, column) {
@@ -61,7 +62,7 @@ pub(crate) fn drift(text: &str) -> Result<String, SheetError> {
     }
     let mut out = String::from("timestamp,drift,location\n");
     for (stamp, told) in sheet.stamps.iter().zip(told) {
-        let stamp = field(stamp);
+        let stamp = quoted(stamp);
         let _ = match told {
             Some((_, location)) => writeln!(out, "{stamp},1,{location}"),
             None => writeln!(out, "{stamp},0,-1"),
@@ -71,20 +72,15 @@ pub(crate) fn drift(text: &str) -> Result<String, SheetError> {
 }
 
 /// `timestamp,<metric>,…` to `timestamp,risk,stability`, both 0 to 1.
-pub(crate) fn risk(text: &str, horizon: Horizon) -> Result<String, SheetError> {
-    let sheet = Sheet::read(text)?;
+pub(crate) fn risk(input: impl Read, horizon: Horizon) -> anyhow::Result<String> {
+    let sheet = Sheet::read(input)?;
     let config = AnalysisConfig { horizon: horizon.span(&sheet.times), ..AnalysisConfig::default() };
-    let rows = detect_columns(config, &sheet.times, &sheet.names, &sheet.columns);
+    let rows = assess_columns(config, &sheet.times, &sheet.names, &sheet.columns);
     let mut out = String::from("timestamp,risk,stability\n");
     for (stamp, row) in sheet.stamps.iter().zip(&rows) {
-        let _ = writeln!(out, "{},{:.5},{:.5}", field(stamp), row.risk(), row.stability());
+        let _ = writeln!(out, "{},{:.5},{:.5}", quoted(stamp), row.risk(), row.stability());
     }
     Ok(out)
-}
-
-/// A field as it is written: quoted where it must be.
-fn field(text: &str) -> String {
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
 #[cfg(test)]
@@ -103,7 +99,7 @@ mod tests {
             let value = wobble(i) + if i < 400 { 0.0 } else { 3.0 };
             writeln!(text, "{},{value}", 1_600_000_000 + 300 * i).unwrap();
         }
-        let out = drift(&text).unwrap();
+        let out = drift(text.as_bytes()).unwrap();
         let told: Vec<(usize, &str)> =
             out.lines().skip(1).enumerate().filter(|(_, l)| l.contains(",1,")).collect();
         assert_eq!(out.lines().count(), 601);
@@ -119,7 +115,7 @@ mod tests {
             writeln!(text, "{},{cpu},{}", 1_600_000_000 + 60 * i, if i % 11 == 0 { "NaN" } else { "0.4" })
                 .unwrap();
         }
-        let out = risk(&text, Horizon::Rows(60)).unwrap();
+        let out = risk(text.as_bytes(), Horizon::Rows(60)).unwrap();
         assert_eq!(out.lines().count(), 201);
         for line in out.lines().skip(1) {
             let figures: Vec<f64> = line.split(',').skip(1).map(|f| f.parse().unwrap()).collect();
@@ -134,9 +130,9 @@ mod tests {
             let mem = 0.4 + 0.002 * f64::from(i.max(150) - 150);
             writeln!(text, "{},{},{mem}", 1_600_000_000 + 60 * i, 0.2 + 0.05 * wobble(i)).unwrap();
         }
-        let whole = risk(&text, Horizon::Span(Duration::from_secs(3_600))).unwrap();
+        let whole = risk(text.as_bytes(), Horizon::Span(Duration::from_secs(3_600))).unwrap();
         let cut: Vec<&str> = text.lines().take(221).collect();
-        let part = risk(&cut.join("\n"), Horizon::Span(Duration::from_secs(3_600))).unwrap();
+        let part = risk(cut.join("\n").as_bytes(), Horizon::Span(Duration::from_secs(3_600))).unwrap();
         assert!(whole.starts_with(&part));
     }
 
