@@ -1,26 +1,22 @@
 //! `cargo xtask clients`: real clients with no special settings. The OpenTelemetry Python SDK sends over HTTP and
 //! gRPC, Debian's node exporter is scraped, and the API is asked what arrived.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{self, Run};
+use crate::command::Run;
 use crate::daemon::Daemon;
 use crate::debian;
 use crate::house::{House, Selection};
-
-/// What a Python environment for this lane holds, at the versions tried.
-const REQUIREMENTS: &str = include_str!("../clients/requirements.txt");
+use crate::python;
 
 /// Sends with real clients and checks what arrived.
 pub fn run(house: &House) -> Result<()> {
     let binary = house.binary(Selection::Everything)?;
     let scripts = house.root.join("xtask/clients");
-    let python = environment(house)?;
+    let python = python::environment(house, "clients-venv", &scripts.join("requirements.txt"))?;
     let scratch = house.empty_scratch("clients")?;
     let exporter = NodeExporter::start()?;
     let configuration = exporter.as_ref().map_or_else(String::new, NodeExporter::scrape_configuration);
@@ -36,24 +32,6 @@ pub fn run(house: &House) -> Result<()> {
         check = check.arg("--node-exporter");
     }
     check.status()
-}
-
-/// The Python of an environment with exactly `REQUIREMENTS`, made if it is not there.
-fn environment(house: &House) -> Result<PathBuf> {
-    let folder = house.target.join("clients-venv");
-    let (python, stamp) = (folder.join("bin/python"), folder.join("requirements.stamp"));
-    if fs::read_to_string(&stamp).is_ok_and(|had| had == REQUIREMENTS) && python.is_file() {
-        return Ok(python);
-    }
-    let system =
-        command::find("python3").context("python3 is missing: install the package `python3-venv`")?;
-    Run::new(system).args(["-m", "venv", "--clear"]).arg(&folder).status()?;
-    Run::new(&python)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-        .arg(house.root.join("xtask/clients/requirements.txt"))
-        .status()?;
-    fs::write(&stamp, REQUIREMENTS).context("write the stamp of the Python environment")?;
-    Ok(python)
 }
 
 /// A node exporter on a free port. Ends with its owner.

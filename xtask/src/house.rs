@@ -21,6 +21,8 @@ pub struct House {
 pub enum Selection {
     /// Only the binary: what a user needs.
     Binary,
+    /// The binary with the features of the whole workspace, as the tests share them, but without the tests.
+    Program,
     /// The binary and all tests: what `cargo xtask test` needs anyway.
     Everything,
 }
@@ -68,6 +70,7 @@ impl House {
     pub fn binary(&self, selection: Selection) -> Result<PathBuf> {
         match selection {
             Selection::Binary => self.cargo(["build", "--locked", "--package", "echobase"]),
+            Selection::Program => self.cargo(["build", "--locked", "--workspace", "--bins"]),
             Selection::Everything => self.cargo(["build", "--locked", "--workspace", "--bins", "--tests"]),
         }
         .status()?;

@@ -19,6 +19,7 @@ mod debian;
 mod demo;
 mod generate;
 mod house;
+mod python;
 mod test;
 mod tidy;
 mod up;
@@ -44,7 +45,7 @@ enum Task {
     Tidy(tidy::Options),
     /// Writes (or with --check compares) what is made from code: OpenAPI, configuration and CLI reference, UI types.
     Generate(generate::Options),
-    /// Runs the benchmarks of one or all crates in release and prints their figures.
+    /// Runs the benchmarks of one or all crates in release; `analysis` also scores the verdicts on the open data sets.
     Bench(bench::Options),
     /// Feeds a built server with the OpenTelemetry Python SDK and a real node exporter, and asks what arrived.
     Clients,
@@ -72,5 +73,17 @@ fn run() -> Result<()> {
         Task::Bench(options) => bench::run(&house, &options),
         Task::Clients => clients::run(&house),
         Task::Browser => browser::run(&house),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn the_arguments_of_all_tasks_fit_together() {
+        Arguments::command().debug_assert();
     }
 }

@@ -1,5 +1,5 @@
-//! One cycle over 1,000 resources with 20 series each: `cargo bench -p echobase-analysis`. Prints one line of figures
-//! per case.
+//! One cycle over 1,000 resources with 20 series each: `cargo bench -p echobase-analysis`. Prints one line of figures;
+//! with `-- --json` as JSON.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -94,6 +94,19 @@ fn main() {
     assessing.sort_by(f64::total_cmp);
     let half = assessing.len() / 2;
     let micros = |seconds: f64| seconds / (RESOURCES as f64 * NAMES.len() as f64) * 1e6;
+    if std::env::args().any(|argument| argument == "--json") {
+        println!(
+            "{}",
+            serde_json::json!({
+                "resources": RESOURCES,
+                "series_per_resource": NAMES.len(),
+                "assess_ms": assessing[half] * 1e3,
+                "observe_us_per_value": micros(observing[half]),
+                "bytes_per_series": engine.memory_bytes() / engine.series(),
+            })
+        );
+        return;
+    }
     println!(
         "analysis cycle, 1,000 resources x 20 series (median, best of {} cycles): assess {:.1}, {:.1} ms (target < 100 ms); observe {:.2}, {:.2} us a point (target <= 2 us); {} bytes a series (target <= 4,096)",
         assessing.len(),
