@@ -101,7 +101,7 @@ export function makeWorld(seed = 7, now = Date.now()) {
           reasons: name === bad ? [reason(r, 0.71), { ...reason(r, 0.08), words: 'processor utilization is 0.81, normal is 0.64', metric: 'system.cpu.utilization', value: 0.81, expected: 0.64 }] : [],
         };
       }),
-      risk: { probability: r.risk, horizon_s: 900, predictable: r.n !== 10, expected_in_s: r.trouble === 'memory' ? 2280 : null, features: r.trouble ? [reason(r, 0.52), { ...reason(r, 0.18), words: 'the drift of this series passed its threshold 31 minutes ago', metric: 'drift' }] : [] },
+      risk: { probability: r.risk, horizon_s: 900, predictable: r.n !== 10, expected_in_s: r.trouble === 'memory' ? 2280 : null, likely_in_s: r.risk > 0.5 ? 640 : null, horizons: [[300, 0.4, 'learned'], [900, 1, 'learned'], [3600, 1.08, 'hazards'], [86400, 1.1, 'nothing']].map(([horizon_s, k, basis]) => ({ horizon_s, probability: Math.min(0.99, r.risk * k), predictable: basis !== 'nothing', basis, words: basis === 'nothing' ? 'within 24 h: not predictable yet; watched for 2 h, and a trend is believed 6 times as far ahead as it was seen' : basis === 'hazards' ? 'within 60 min: trends and present harm alone speak; the learned model was measured up to 15 min ahead at these steps' : 'trends, present harm and the learned model' })), features: r.trouble ? [reason(r, 0.52), { ...reason(r, 0.18), words: 'the drift of this series passed its threshold 31 minutes ago', metric: 'drift' }] : [] },
       vitals: {
         cpu_utilization: { value: 0.31 + r.n * 0.03, normal: 0.3, metric: 'system.cpu.utilization' },
         memory_utilization: { value: r.trouble === 'memory' ? 0.93 : 0.54, normal: 0.52, metric: 'system.memory.utilization' },
@@ -241,10 +241,24 @@ export function makeWorld(seed = 7, now = Date.now()) {
 
   const incidents = [['real', 'service:shop/orders', null, 300], ['expected', 'service:shop/front', 'http.server.request.duration', 900]].map(([label, resource_id, metric, minutes]) => ({ id: uuid(rnd), resource_id, label, metric, started_at: iso(now - minutes * 60_000), ended_at: iso(now - (minutes - 14) * 60_000), note: '', labelled_by: principals[1].id, labelled_at: iso(now - (minutes - 20) * 60_000) }));
   const card = () => ({
-    name: 'risk', version: 'collapse-1', predicts: 'that the resource fails within the horizon', provenance: 'Shipped with Echobase; nothing of your own history is in it.', truth: 'incidents labelled `real`, from their begin to their end',
-    from: iso(now - 7 * DAY), to: iso(now), horizon_s: 900, resources: resources.length, hours: 1821.4, failures: 9, warned: 7, median_lead_s: 512, false_warnings: 3, ece: 0.021, brier: 0.013,
+    name: 'risk', version: 'risk-2 over collapse-1', predicts: 'that the resource fails within the horizon', provenance: 'Shipped with Echobase; nothing of your own history is in it.', truth: 'incidents labelled `real`, from their begin to their end',
+    from: iso(now - 7 * DAY), to: iso(now), horizon_s: 900, resources: resources.length, hours: 1821.4, failures: 9, warned: 7, alert_level: 0.7, median_lead_s: 512, leads: [[512, 40, 0.93], [1840, 900, 0.99], [null, 2400, 0.12], [95, 5100, 0.74], [512, 8000, 0.81]].map(([lead_s, minutes, highest_risk], i) => ({ incident_id: uuid(rnd), resource_id: resources[i % 3].id, failed_at: iso(now - minutes * 60_000), warned_at: lead_s === null ? null : iso(now - minutes * 60_000 - lead_s * 1000), lead_s, highest_risk })), false_warnings: 3, drift: [['role queue', 0.31], ['shipped risk', 0.12], ['risk', 0.04], ['role store', 0.01]].map(([name, psi]) => ({ name, psi, reading: psi < 0.1 ? 'as before' : psi < 0.25 ? 'somewhat moved' : 'another population' })), drift_hours: 21.5, ece: 0.021, brier: 0.013,
     bins: [1700, 60, 21, 12, 8, 6, 5, 4, 3, 2.4].map((hours, i) => ({ low: i / 10, high: (i + 1) / 10, hours, said: (i + 0.4) / 10, came_true: Math.min(1, ((i + 0.4) / 10) * (0.7 + 0.5 * rnd())) })),
   });
 
-  return { incidents, card, rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev };
+  const figures = (log_loss, balanced_accuracy, false_positive_rate, ece) => ({ failures: 4, hours: 310.2, log_loss, balanced_accuracy, false_positive_rate, ece, bins: card().bins });
+  const version = (n, state, days, decision, own, parent) => ({
+    version: `risk-${n}`, parent: n === 1 ? 'shipped' : `risk-${n - 1}`, state, in_use: state === 'champion', unused_because: null, base: 'collapse-1', provenance: 'Learned here, from labels.', horizon_s: 900,
+    trained_at: iso(now - days * DAY), from: iso(now - (days + 14) * DAY), to: iso(now - days * DAY), split_at: iso(now - (days + 4) * DAY), labels: { trained_on: 9, judged_on: 4, noise: 3, expected: 2 },
+    figures: figures(...own), parent_figures: figures(...parent), weights: { intercept: -0.62, slope: 1.31, 'role.queue': 0.44, 'role.store': 0, 'role.errors': 0.12 }, decided_at: iso(now - days * DAY), decision,
+  });
+  const models = [
+    version(3, 'challenger', 1, 'on 4 held-out failures: log loss 0.0311 against 0.0318: not lower by 5 %', [0.0311, 0.91, 0.012, 0.021], [0.0318, 0.9, 0.012, 0.022]),
+    version(2, 'champion', 4, 'on 4 held-out failures: log loss 0.0318 against 0.0402: lower by 21 %', [0.0318, 0.9, 0.012, 0.022], [0.0402, 0.87, 0.019, 0.038]),
+    version(1, 'retired', 9, 'a better version was made', [0.0402, 0.87, 0.019, 0.038], [0.0533, 0.81, 0.02, 0.051]),
+    { version: 'shipped', parent: null, state: 'retired', in_use: false, unused_because: null, base: 'collapse-1', provenance: 'Shipped with Echobase.', horizon_s: 900, trained_at: null, from: null, to: null, split_at: null, labels: null, figures: null, parent_figures: null, weights: {}, decided_at: null, decision: 'a version learned from labels lies over it' },
+  ];
+  const jobs = [{ id: uuid(rnd), kind: 'train_risk_model', title: 'the risk model, from labels', state: 'done', progress: 1, message: 'risk-3 was made and waits in the shadow, on 4 held-out failures: log loss 0.0311 against 0.0318: not lower by 5 %', started_at: iso(now - DAY), ended_at: iso(now - DAY + 41_000) }];
+
+  return { models, jobs, incidents, card, rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev };
 }

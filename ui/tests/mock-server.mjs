@@ -9,7 +9,7 @@ import { makeWorld } from './mock-data.mjs';
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png' };
-const ACTIONS = ['ProposeIntervention', 'ApproveIntervention', 'RejectIntervention', 'RollbackIntervention', 'Freeze', 'Unfreeze', 'AckAlert', 'LabelIncident', 'WritePlaybooks', 'Backtest', 'Query', 'ReadLedger', 'VerifyLedger', 'ExportLedger', 'ReadPrincipals', 'WritePrincipals', 'ReadKeys', 'WriteKeys', 'ReadTenants', 'WriteTenants', 'ViewOverview', 'ReadResources', 'ReadSignals', 'ReadInterventions', 'ReadAlerts', 'ReadPlaybooks'];
+const ACTIONS = ['ProposeIntervention', 'ApproveIntervention', 'RejectIntervention', 'RollbackIntervention', 'Freeze', 'Unfreeze', 'AckAlert', 'LabelIncident', 'WriteModels', 'ReadSettings', 'WritePlaybooks', 'Backtest', 'Query', 'ReadLedger', 'VerifyLedger', 'ExportLedger', 'ReadPrincipals', 'WritePrincipals', 'ReadKeys', 'WriteKeys', 'ReadTenants', 'WriteTenants', 'ViewOverview', 'ReadResources', 'ReadSignals', 'ReadInterventions', 'ReadAlerts', 'ReadPlaybooks'];
 
 export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
   const world = makeWorld(seed);
@@ -147,6 +147,18 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
       return undefined;
     }
     if (at === 'GET /models/risk') return world.card();
+    if (at === 'GET /models') return page(world.models, q);
+    if (at === 'GET /jobs') return page(world.jobs.filter((j) => !q.get('kind') || j.kind === q.get('kind')), q);
+    if (at === 'POST /models:train') {
+      const one = { ...world.jobs[0], id: world.uuid(world.rnd), state: 'running', progress: 0.4, message: 'reading the history', started_at: world.iso(Date.now()), ended_at: null };
+      world.jobs.unshift(one);
+      return one;
+    }
+    if ((m = /^POST \/jobs\/([^/:]+):cancel$/.exec(at))) return Object.assign(find(world.jobs, m[1], 'job'), { state: 'cancelled', message: 'cancelled; nothing was changed', ended_at: world.iso(Date.now()) });
+    if ((m = /^POST \/models\/([^/:]+):promote$/.exec(at)) || at === 'POST /models:rollback') {
+      for (const one of world.models) Object.assign(one, { in_use: one.version === (m?.[1] ?? 'shipped'), state: one.version === (m?.[1] ?? 'shipped') ? 'champion' : 'retired', decision: 'by hand' });
+      return world.models.find((one) => one.in_use);
+    }
     if (at === 'GET /playbooks') return page(world.playbooks, q);
     if ((m = /^GET \/playbooks\/([^/:]+)(\/versions)?$/.exec(at))) {
       const one = find(world.playbooks, m[1], 'playbook');

@@ -14,8 +14,8 @@ use echobase_types::Timestamp;
 
 /// Bars of the reliability diagram.
 pub const BINS: usize = 10;
-/// From this risk on a warning counts as given.
-pub const WARNED: f64 = 0.5;
+/// A warning is followed back to its begin for at most this time.
+pub const LONGEST_LEAD: Duration = Duration::from_secs(86_400);
 
 /// A risk that was said.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,7 +59,7 @@ pub struct Reliability {
     pub brier: f64,
     /// Failures while something was said.
     pub failures: usize,
-    /// For each failure that was warned of: how long before it the first warning within the horizon was given.
+    /// For each failure that was warned of within the horizon: for how long the warning had stood when it began.
     pub leads: Vec<Duration>,
     /// Warnings after which no failure began within the horizon.
     pub false_warnings: usize,
@@ -74,30 +74,50 @@ impl Reliability {
     }
 }
 
+/// Whether a failure was foreseen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Foreseen {
+    /// The failure.
+    pub failure: Failure,
+    /// Since when the risk had stood at the level of a warning, where it did within the horizon before.
+    pub warned_at: Option<Timestamp>,
+    /// The highest risk that was said within the horizon before.
+    pub highest: f64,
+}
+
+impl Foreseen {
+    /// How long before the failure the warning was given.
+    pub fn lead(&self) -> Option<Duration> {
+        self.warned_at.map(|at| self.failure.from.since(at))
+    }
+}
+
 /// Sums over resources.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     horizon: Duration,
     fresh: Duration,
+    level: f64,
     sums: [Bin; BINS],
     squared: f64,
     result: Reliability,
 }
 
 impl Evaluation {
-    /// Of risks within `horizon`, each of which holds for `fresh` at most.
-    pub fn new(horizon: Duration, fresh: Duration) -> Self {
-        Self { horizon, fresh, sums: Default::default(), squared: 0.0, result: Reliability::default() }
+    /// Of risks within `horizon`, each of which holds for `fresh` at most; a risk of `level` is a warning.
+    pub fn new(horizon: Duration, fresh: Duration, level: f64) -> Self {
+        Self { horizon, fresh, level, sums: Default::default(), squared: 0.0, result: Reliability::default() }
     }
 
-    /// Takes one resource in: what was said of it in order of time, and its failures in order of begin.
-    pub fn resource(&mut self, said: &[Said], failures: &[Failure]) {
+    /// Takes one resource in: what was said of it in order of time, and its failures in order of begin. Says of each
+    /// failure of which anything was said whether it was foreseen.
+    pub fn resource(&mut self, said: &[Said], failures: &[Failure]) -> Vec<Foreseen> {
         let mut warned_since = None;
         for (i, one) in said.iter().enumerate() {
             let next = said.get(i + 1).map_or(one.at + self.fresh, |n| n.at);
             let until = next.min(one.at + self.fresh);
             self.hold(one, until, failures);
-            let warns = one.risk >= WARNED;
+            let warns = one.risk >= self.level;
             match (warned_since, warns) {
                 (None, true) => warned_since = Some(one.at),
                 (Some(since), false) => {
@@ -110,18 +130,34 @@ impl Evaluation {
         if let (Some(since), Some(last)) = (warned_since, said.last()) {
             self.warning(since, last.at + self.fresh, failures);
         }
-        let (Some(first), Some(last)) = (said.first(), said.last()) else { return };
-        for failure in failures.iter().filter(|f| f.from >= first.at && f.from <= last.at + self.fresh) {
-            self.result.failures += 1;
-            let begin = failure.from - self.horizon;
-            let warning = said.iter().find(|s| {
-                let holds_until = s.at + self.fresh;
-                s.risk >= WARNED && s.at < failure.from && holds_until > begin
-            });
-            if let Some(warning) = warning {
-                self.result.leads.push(failure.from.since(warning.at.max(begin)));
+        let (Some(first), Some(last)) = (said.first(), said.last()) else { return Vec::new() };
+        let spoken = failures.iter().filter(|f| f.from >= first.at && f.from <= last.at + self.fresh);
+        let foreseen: Vec<Foreseen> = spoken.map(|failure| self.foreseen(said, failures, *failure)).collect();
+        self.result.failures += foreseen.len();
+        self.result.leads.extend(foreseen.iter().filter_map(Foreseen::lead));
+        foreseen
+    }
+
+    fn foreseen(&self, said: &[Said], failures: &[Failure], failure: Failure) -> Foreseen {
+        let begin = failure.from - self.horizon;
+        let before = said.partition_point(|s| s.at < failure.from);
+        let within = said.iter().take(before).enumerate().filter(|(_, s)| s.at + self.fresh > begin);
+        let highest = within.clone().map(|(_, s)| s.risk).fold(0.0, f64::max);
+        let first = within.into_iter().find(|(_, s)| s.risk >= self.level).map(|(at, _)| at);
+        // What was said during the failure before was no warning of this one.
+        let over = failures.iter().filter(|f| f.from < failure.from).map(|f| f.to).max();
+        let earliest = over.map_or(failure.from - LONGEST_LEAD, |o| o.max(failure.from - LONGEST_LEAD));
+        let warned_at = first.map(|mut at| {
+            while let Some((earlier, now)) = at.checked_sub(1).and_then(|e| said.get(e).zip(said.get(at)))
+                && earlier.risk >= self.level
+                && earlier.at + self.fresh >= now.at
+                && earlier.at >= earliest
+            {
+                at -= 1;
             }
-        }
+            said.get(at).map_or(begin, |s| s.at.max(earliest)).min(failure.from)
+        });
+        Foreseen { failure, warned_at, highest }
     }
 
     fn hold(&mut self, said: &Said, until: Timestamp, failures: &[Failure]) {
@@ -197,7 +233,7 @@ mod tests {
     }
 
     fn evaluated(said: &[Said], failures: &[Failure]) -> Reliability {
-        let mut evaluation = Evaluation::new(HOUR, FRESH);
+        let mut evaluation = Evaluation::new(HOUR, FRESH, 0.5);
         evaluation.resource(said, failures);
         evaluation.finish()
     }
@@ -230,6 +266,24 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_counts_from_its_begin_however_early_and_not_from_the_failure_before() {
+        let mut evaluation = Evaluation::new(HOUR, FRESH, 0.7);
+        let failures = [Failure { from: at(100), to: at(120) }, Failure { from: at(600), to: at(601) }];
+        let said = every_minute(0..700, |m| match m {
+            90..200 => 0.9,
+            450..590 => 0.8,
+            590..600 => 0.69,
+            _ => 0.1,
+        });
+        let foreseen = evaluation.resource(&said, &failures);
+        let leads: Vec<Option<Duration>> = foreseen.iter().map(Foreseen::lead).collect();
+        assert_eq!(leads, [Some(Duration::from_secs(600)), Some(Duration::from_secs(9_000))]);
+        assert_eq!(foreseen[1].highest, 0.8);
+        let silent = Evaluation::new(HOUR, FRESH, 0.95).resource(&said, &failures);
+        assert!(silent.iter().all(|f| f.warned_at.is_none()) && silent.len() == 2);
+    }
+
+    #[test]
     fn what_nobody_said_is_not_counted() {
         let said = [Said { at: at(0), risk: 0.2 }, Said { at: at(500), risk: 0.2 }];
         assert!((evaluated(&said, &[]).seconds - 120.0).abs() < 1e-9, "each holds for a minute");
@@ -250,7 +304,7 @@ mod tests {
             let held = evaluated(&said, &failures);
             prop_assert!((0.0..=1.0).contains(&held.ece) && (0.0..=1.0).contains(&held.brier));
             prop_assert!(held.bins.iter().all(|b| (0.0..=1.0 + 1e-9).contains(&b.came_true)));
-            prop_assert!(held.leads.len() <= held.failures && held.leads.iter().all(|l| *l <= HOUR));
+            prop_assert!(held.leads.len() <= held.failures && held.leads.iter().all(|l| *l <= LONGEST_LEAD));
             prop_assert!(held.seconds <= risks.len() as f64 * 60.0 + 1e-6);
         }
     }

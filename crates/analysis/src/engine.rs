@@ -1,5 +1,6 @@
 //! The engine: signals in, assessments out.
 
+mod foresight;
 mod together;
 mod verdict;
 mod watched;
@@ -16,7 +17,7 @@ use crate::channel::Limits;
 use crate::config::AnalysisConfig;
 use crate::links::{self, Links};
 use crate::precursor::Precursors;
-use crate::risk::RiskModel;
+use crate::risk::{Evidence, RiskLayer, RiskModel};
 use crate::vital::Vitals;
 use watched::Watched;
 
@@ -59,6 +60,7 @@ enum Known {
 pub struct Engine {
     config: AnalysisConfig,
     model: RiskModel,
+    layer: RiskLayer,
     limits: Limits,
     vitals: Vitals,
     resources: BTreeMap<ResourceId, Watched>,
@@ -98,6 +100,7 @@ impl Engine {
             vitals: Vitals::new(config.extra_vitals.clone()),
             config,
             model: RiskModel::shipped(),
+            layer: RiskLayer::NEUTRAL,
             limits,
             resources: BTreeMap::new(),
             by_name: BTreeMap::new(),
@@ -275,7 +278,7 @@ impl Engine {
                 continue;
             }
             let dependency = worst.get(id).map(|(to, score)| (*to, *score));
-            all.push(verdict::assess(id, watched, now, &self.config, &self.model, dependency));
+            all.push(verdict::assess(id, watched, now, &self.config, (&self.model, &self.layer), dependency));
         }
         drop(worst);
         self.scores = all.iter().map(|a| (a.resource_id.clone(), a.stability.score)).collect();
@@ -316,6 +319,18 @@ impl Engine {
     /// Approximate memory of the state in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.resources.values().map(Watched::memory_bytes).sum()
+    }
+
+    /// Puts what was learned from labels over the shipped risk model, from the next judgement on;
+    /// [`RiskLayer::NEUTRAL`] takes it away.
+    pub fn lay_over(&mut self, layer: RiskLayer) {
+        self.layer = layer;
+    }
+
+    /// What the shipped risk model said of a resource when it was last judged, before any layer; `None` while the
+    /// history is too short to say anything.
+    pub fn evidence(&self, resource: &ResourceId) -> Option<Evidence> {
+        self.resources.get(resource)?.evidence
     }
 
     /// What announces a failure of a resource within a horizon, as the risk sees it: for training a model.

@@ -15,6 +15,7 @@ pub mod columns;
 pub mod config;
 pub mod engine;
 pub mod forecast;
+pub mod learning;
 pub mod precursor;
 pub mod risk;
 pub mod stability;

@@ -20,6 +20,8 @@
 //! Where failure does not announce itself (published incidents: AUC about 0.5) nothing here can see it coming; the
 //! risk then rises with the harm, not before.
 
+mod horizons;
+mod layer;
 mod model;
 mod weights;
 
@@ -29,8 +31,13 @@ use std::time::Duration;
 use echobase_types::assessment::{Reason, Risk};
 use echobase_types::{SeriesId, Timestamp};
 
+use crate::precursor::ROLES;
 use crate::words::{self, Quantity};
 
+pub use horizons::HORIZONS;
+pub(crate) use horizons::{Rung, ladder, likely_in};
+pub use layer::{Evidence, ROLE_NAMES, RiskLayer};
+pub(crate) use layer::{log_odds, moved};
 pub use model::{RiskModel, Tree};
 
 /// What the model was fitted on, for those who must judge how far to trust it.
@@ -131,6 +138,8 @@ pub(crate) enum History {
 pub(crate) struct Learned {
     pub(crate) probability: f64,
     pub(crate) drivers: Vec<Hazard>,
+    /// What its log-odds lose once a role is ordinary.
+    pub(crate) losses: [f64; ROLES],
 }
 
 /// −ln of what survives: adds up over independent hazards.
@@ -138,7 +147,13 @@ fn force(probability: f64) -> f64 {
     -(1.0 - probability.clamp(0.0, 0.999)).ln()
 }
 
-/// Puts the hazards and what was learned together.
+/// The probability of independent hazards and of what was learned, together.
+pub(crate) fn together(hazards: impl Iterator<Item = f64>, learned: f64) -> f64 {
+    let raw: f64 = hazards.map(force).sum();
+    (1.0 - (1.0 - calibrate(1.0 - (-raw).exp())) * (1.0 - learned)).clamp(BASE_RATE, 0.99)
+}
+
+/// Puts the hazards and what was learned together, for the horizon that alerts and playbooks use.
 pub(crate) fn judge(hazards: Vec<Hazard>, learned: Learned, history: History, horizon: Duration) -> Risk {
     if history == History::TooShort {
         return Risk {
@@ -146,12 +161,14 @@ pub(crate) fn judge(hazards: Vec<Hazard>, learned: Learned, history: History, ho
             horizon,
             predictable: false,
             expected_in: None,
+            likely_in: None,
             features: Vec::new(),
+            horizons: Vec::new(),
         };
     }
     let raw: f64 = hazards.iter().map(|h| force(h.probability)).sum();
     let known = calibrate(1.0 - (-raw).exp());
-    let probability = (1.0 - (1.0 - known) * (1.0 - learned.probability)).clamp(BASE_RATE, 0.99);
+    let probability = together(hazards.iter().map(|h| h.probability), learned.probability);
     let (of_known, of_learned) = (force(known), force(learned.probability));
     let total = (of_known + of_learned).max(1e-300);
     let expected_in = hazards.iter().filter(|h| h.probability >= 0.2).filter_map(|h| h.expected_in).min();
@@ -178,7 +195,22 @@ pub(crate) fn judge(hazards: Vec<Hazard>, learned: Learned, history: History, ho
     }
     features.sort_by(|a, b| b.contribution.total_cmp(&a.contribution).then_with(|| a.metric.cmp(&b.metric)));
     features.truncate(5);
-    Risk { probability, horizon, predictable: true, expected_in, features }
+    Risk {
+        probability,
+        horizon,
+        predictable: true,
+        expected_in,
+        likely_in: None,
+        features,
+        horizons: Vec::new(),
+    }
+}
+
+/// Moves the risk to another probability; its features keep their shares.
+pub(crate) fn moved_to(mut risk: Risk, probability: f64) -> Risk {
+    let ratio = probability / risk.probability.max(1e-12);
+    risk.features.iter_mut().for_each(|f| f.contribution *= ratio);
+    Risk { probability, ..risk }
 }
 
 fn calibrate(raw: f64) -> f64 {

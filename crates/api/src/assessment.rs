@@ -77,8 +77,31 @@ pub struct Risk {
     pub predictable: bool,
     /// Seconds until failure if the trend goes on, where a trend drives the risk.
     pub expected_in_s: Option<u64>,
+    /// Seconds until a failure is as likely as not to have come; absent while it is less likely than not within the
+    /// longest horizon of which something can be said.
+    #[serde(default)]
+    pub likely_in_s: Option<u64>,
     /// What drives it, strongest first.
     pub features: Vec<Reason>,
+    /// The same question for 5, 15, 60 minutes and a day. Empty in verdicts stored before there were any.
+    #[serde(default)]
+    pub horizons: Vec<HorizonRisk>,
+}
+
+/// Probability of a failed state within one horizon. It never falls with the horizon.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HorizonRisk {
+    /// Horizon in seconds.
+    pub horizon_s: u64,
+    /// 0..=1.
+    pub probability: f64,
+    /// Whether anything can be said so far ahead; if not, the probability is a least one.
+    pub predictable: bool,
+    /// Who speaks: `learned` (trends, present harm and the learned model), `hazards` (trends and present harm) or
+    /// `nothing`.
+    pub basis: String,
+    /// In one sentence.
+    pub words: String,
 }
 
 /// A vital sign.
@@ -214,6 +237,18 @@ impl From<&domain::Reason> for Reason {
     }
 }
 
+impl From<&domain::HorizonRisk> for HorizonRisk {
+    fn from(h: &domain::HorizonRisk) -> Self {
+        Self {
+            horizon_s: whole_seconds(h.horizon),
+            probability: h.probability,
+            predictable: h.basis.is_predictable(),
+            basis: h.basis.as_str().to_owned(),
+            words: h.words.clone(),
+        }
+    }
+}
+
 impl From<&domain::Anomaly> for Anomaly {
     fn from(a: &domain::Anomaly) -> Self {
         Self {
@@ -284,7 +319,9 @@ impl From<&domain::Assessment> for Assessment {
                 horizon_s: whole_seconds(a.risk.horizon),
                 predictable: a.risk.predictable,
                 expected_in_s: a.risk.expected_in.map(whole_seconds),
+                likely_in_s: a.risk.likely_in.map(whole_seconds),
                 features: a.risk.features.iter().map(Into::into).collect(),
+                horizons: a.risk.horizons.iter().map(Into::into).collect(),
             },
             vitals: a
                 .vitals
@@ -340,7 +377,9 @@ impl TryFrom<&Assessment> for domain::Assessment {
                 horizon: Duration::from_secs(a.risk.horizon_s),
                 predictable: a.risk.predictable,
                 expected_in: a.risk.expected_in_s.map(Duration::from_secs),
+                likely_in: a.risk.likely_in_s.map(Duration::from_secs),
                 features: a.risk.features.iter().map(read_reason).collect(),
+                horizons: a.risk.horizons.iter().filter_map(read_horizon).collect(),
             },
             vitals: a.vitals.iter().filter_map(vital).collect(),
             anomalies: a.anomalies.iter().filter_map(read_anomaly).collect(),
@@ -386,6 +425,15 @@ fn read_reason(r: &Reason) -> domain::Reason {
         contribution: r.contribution,
         words: r.words.clone(),
     }
+}
+
+fn read_horizon(h: &HorizonRisk) -> Option<domain::HorizonRisk> {
+    Some(domain::HorizonRisk {
+        horizon: Duration::from_secs(h.horizon_s),
+        probability: h.probability,
+        basis: domain::RiskBasis::parse(&h.basis)?,
+        words: h.words.clone(),
+    })
 }
 
 fn read_anomaly(a: &Anomaly) -> Option<domain::Anomaly> {
@@ -437,7 +485,14 @@ mod tests {
                 horizon: Duration::from_secs(900),
                 predictable: true,
                 expected_in: Some(Duration::from_secs(60)),
+                likely_in: Some(Duration::from_secs(500)),
                 features: vec![reason],
+                horizons: vec![domain::HorizonRisk {
+                    horizon: Duration::from_secs(300),
+                    probability: 0.3,
+                    basis: domain::RiskBasis::Hazards,
+                    words: "within 5 min".to_owned(),
+                }],
             },
             vitals: vec![domain::VitalReading {
                 vital: domain::Vital::CpuUtilization,

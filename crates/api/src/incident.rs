@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
+use crate::model::FigureDrift;
 
 /// Something that happened to a resource, as somebody labelled it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -89,10 +90,14 @@ pub struct ModelCard {
     pub hours: f64,
     /// Failures while something was said.
     pub failures: u64,
-    /// Of them, those with a warning (risk from 0.5 on) within the horizon before they began.
+    /// The risk from which on alerts warn, and a warning counts here.
+    pub alert_level: f64,
+    /// Of them, those with a warning within the horizon before they began.
     pub warned: u64,
     /// Median time from the warning to the failure; absent where nothing was warned of.
     pub median_lead_s: Option<f64>,
+    /// Each of the failures, newest first, at most 200: when the risk first crossed the alert level.
+    pub leads: Vec<LeadTime>,
     /// Warnings after which no failure began within the horizon.
     pub false_warnings: u64,
     /// Expected calibration error, 0 to 1; absent without failures, since then no probability can be checked.
@@ -101,6 +106,28 @@ pub struct ModelCard {
     pub brier: Option<f64>,
     /// The reliability diagram: ten bars.
     pub bins: Vec<ReliabilityBin>,
+    /// How what the version in use sees differs from what it was made from, most first; empty for the shipped model.
+    pub drift: Vec<FigureDrift>,
+    /// Hours for which that was counted since the version was put in use or the server started.
+    pub drift_hours: f64,
+}
+
+/// Whether and how long before its begin a failure was announced.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LeadTime {
+    /// Id of the incident.
+    pub incident_id: String,
+    /// What failed.
+    pub resource_id: String,
+    /// When it failed.
+    pub failed_at: Time,
+    /// Since when the risk had stood at the alert level without a break; absent where it did not within the horizon
+    /// before. It is followed back for at most a day.
+    pub warned_at: Option<Time>,
+    /// Seconds from the one to the other.
+    pub lead_s: Option<f64>,
+    /// The highest risk that was said within the horizon before.
+    pub highest_risk: f64,
 }
 
 /// One bar of the reliability diagram.

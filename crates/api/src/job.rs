@@ -5,6 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 
+/// Which jobs are wanted.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub struct JobQuery {
+    /// Only of this kind.
+    pub kind: Option<String>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Items per page, 1 to 500. Default: 50.
+    pub limit: Option<u32>,
+}
+
 /// A job.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Job {

@@ -13,6 +13,7 @@ pub mod intervention;
 pub mod job;
 pub mod ledger;
 pub mod live;
+pub mod model;
 pub mod openapi;
 pub mod overview;
 pub mod page;

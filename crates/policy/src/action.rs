@@ -47,6 +47,8 @@ pub enum Action {
     AckAlert,
     /// To label what happened: real, noise, expected.
     LabelIncident,
+    /// To train, promote, roll back risk models.
+    WriteModels,
     /// To change settings.
     WriteSettings,
     /// To propose an intervention, take a suggestion up, cancel.
@@ -71,7 +73,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Ingest,
         Self::Import,
         Self::ViewOverview,
@@ -93,6 +95,7 @@ impl Action {
         Self::WritePlaybooks,
         Self::AckAlert,
         Self::LabelIncident,
+        Self::WriteModels,
         Self::WriteSettings,
         Self::ProposeIntervention,
         Self::ApproveIntervention,
@@ -129,6 +132,7 @@ impl Action {
             Self::WritePlaybooks => "WritePlaybooks",
             Self::AckAlert => "AckAlert",
             Self::LabelIncident => "LabelIncident",
+            Self::WriteModels => "WriteModels",
             Self::WriteSettings => "WriteSettings",
             Self::ProposeIntervention => "ProposeIntervention",
             Self::ApproveIntervention => "ApproveIntervention",
@@ -166,6 +170,7 @@ impl Action {
             Self::WritePlaybooks => "save, enable, disable, remove playbooks",
             Self::AckAlert => "acknowledge alerts",
             Self::LabelIncident => "label what happened: real, noise, expected",
+            Self::WriteModels => "train, promote, roll back risk models",
             Self::WriteSettings => "change settings",
             Self::ProposeIntervention => "propose an intervention, take a suggestion up, cancel",
             Self::ApproveIntervention => "approve an intervention",
@@ -199,7 +204,11 @@ impl Action {
             | Self::ReadTenants
             | Self::ReadSettings
             | Self::ReadSelfMetrics => Scope::Read,
-            Self::WritePlaybooks | Self::AckAlert | Self::LabelIncident | Self::WriteSettings => Scope::Write,
+            Self::WritePlaybooks
+            | Self::AckAlert
+            | Self::LabelIncident
+            | Self::WriteModels
+            | Self::WriteSettings => Scope::Write,
             Self::ProposeIntervention
             | Self::ApproveIntervention
             | Self::RejectIntervention

@@ -216,7 +216,7 @@ fn shard<'a>(shards: &'a mut HashMap<TenantId, Shard>, app: &App, tenant: &Tenan
 }
 
 /// The dependencies of the configuration; they were checked when it was read.
-fn configured(app: &App) -> Vec<Dependency> {
+pub(crate) fn configured(app: &App) -> Vec<Dependency> {
     let parse = |text: &str| text.parse::<ResourceId>().ok();
     let source = echobase_types::resource::DependencySource::Configuration;
     let all = app.config.dependencies.iter();
@@ -259,6 +259,10 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
                 }
             }
         }
+        if let Err(error) = crate::learning::refresh(app, tenant).await {
+            warn!(tenant = %tenant, error = error.0.detail, "the shipped risk model is used: the registry was not read");
+        }
+        app.learning.lay_over(tenant, &mut shard.engine);
         // What was found in history was told when it happened, all but what came to its end while nobody looked.
         let _ = shard.engine.assess(app.now());
         let found = shard.engine.take_transitions();
@@ -280,7 +284,9 @@ async fn cycle(app: &App, shards: &mut HashMap<TenantId, Shard>) {
     let begun = Instant::now();
     let now = app.now();
     for (tenant, shard) in shards.iter_mut() {
+        app.learning.lay_over(tenant, &mut shard.engine);
         let fresh = tokio::task::block_in_place(|| shard.engine.assess(now));
+        app.learning.count(tenant, &shard.engine, &fresh, now);
         let moved = app.analysis.update(tenant, fresh.clone(), now, app.config.cycle.store_at_least_every);
         keep_resources(app, tenant, shard, now).await;
         tell_anomalies(app, tenant, shard.engine.take_transitions()).await;

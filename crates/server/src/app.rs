@@ -22,6 +22,7 @@ use crate::convert;
 use crate::guard::Caller;
 use crate::intake::Intake;
 use crate::keeper::Keeper;
+use crate::learning::Learning;
 use crate::limiter::Limiter;
 use crate::live::Hub;
 use crate::problem::{Answer, Failure};
@@ -46,6 +47,8 @@ pub(crate) struct Parts {
     pub oncall: Oncall,
     /// The latest verdicts.
     pub analysis: Analysis,
+    /// The risk model in use, and who waits to be trained.
+    pub learning: Learning,
     /// Signals on their way in.
     pub intake: Intake,
     /// The live stream.

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use reference::{reference, schema};
 pub use section::{
-    CycleConfig, DependencyConfig, IngestConfig, LedgerConfig, OtlpConfig, ServerConfig, WebhookConfig,
+    CycleConfig, DependencyConfig, IngestConfig, LearningConfig, LedgerConfig, OtlpConfig, ServerConfig,
+    WebhookConfig,
 };
 
 /// The whole configuration.
@@ -43,6 +44,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// The analysis.
     pub analysis: AnalysisConfig,
+    /// Learning from labels.
+    pub learning: LearningConfig,
     /// The cycle of assessment and control.
     pub cycle: CycleConfig,
     /// The controller and its actuators.
@@ -135,6 +138,8 @@ impl Config {
             ("server.session_length", self.server.session_length),
             ("ingest.max_age", self.ingest.max_age),
             ("cycle.every", self.cycle.every),
+            ("learning.check_every", self.learning.check_every),
+            ("learning.history", self.learning.history),
             ("cycle.store_at_least_every", self.cycle.store_at_least_every),
             ("ledger.checkpoint_every", self.ledger.checkpoint_every),
             ("ledger.check_every", self.ledger.check_every),

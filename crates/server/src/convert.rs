@@ -177,6 +177,20 @@ pub(crate) fn tenant(tenant: &echobase_store::tenant::Tenant) -> Tenant {
     Tenant { id: tenant.id.to_string(), name: tenant.name.clone(), created_at: tenant.created_at.into() }
 }
 
+/// A job.
+pub(crate) fn job(job: &echobase_store::job::Job) -> echobase_api::job::Job {
+    echobase_api::job::Job {
+        id: job.id.to_string(),
+        kind: job.kind.clone(),
+        title: job.title.clone(),
+        state: job.state.as_str().to_owned(),
+        progress: job.progress,
+        message: job.message.clone(),
+        started_at: job.started_at.into(),
+        ended_at: job.ended_at.map(Into::into),
+    }
+}
+
 /// The freezes in force.
 pub(crate) async fn freezes(app: &App, tenant: &TenantId) -> Answer<Vec<Freeze>> {
     let all = app.controller.freezes(tenant).await?;

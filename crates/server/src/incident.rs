@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use echobase_analysis::calibration::{BINS, Evaluation, Failure as Failed, Reliability, Said};
-use echobase_api::incident::{IncidentDraft, ModelCard, ReliabilityBin};
+use echobase_analysis::calibration::{BINS, Evaluation, Failure as Failed, Foreseen, Reliability, Said};
+use echobase_analysis::risk::{PROVENANCE, RiskModel};
+use echobase_api::incident::{IncidentDraft, LeadTime, ModelCard, ReliabilityBin};
 use echobase_store::fresh_uuid;
 use echobase_store::incident::IncidentFilter;
 use echobase_types::incident::{Incident, IncidentLabel};
@@ -12,12 +13,15 @@ use echobase_types::{ErrorKind, IncidentId, ResourceId, TenantId, Timestamp};
 
 use crate::app::App;
 use crate::guard::Caller;
+use crate::learning;
 use crate::problem::{Answer, Failure};
 
 /// Characters of the longest note.
 const MAX_NOTE: usize = 1_000;
 /// Bytes of the longest name of a metric.
 const MAX_METRIC: usize = 512;
+/// Lead times that a model card lists.
+const LEADS: usize = 200;
 
 /// The label of a word.
 pub(crate) fn label_of(word: &str) -> Answer<IncidentLabel> {
@@ -90,12 +94,43 @@ pub(crate) async fn card(app: &App, tenant: &TenantId, from: Timestamp, to: Time
         tokio::task::yield_now().await;
     }
     let failures = failures(app, tenant, from, to).await?;
-    let mut evaluation = Evaluation::new(horizon, app.config.cycle.store_at_least_every * 2);
-    let resources = said.len() as u64;
+    let level = app.config.oncall.rules.risk_warning;
+    let mut evaluation = Evaluation::new(horizon, app.config.cycle.store_at_least_every * 2, level);
+    let (resources, mut leads) = (said.len() as u64, Vec::new());
     for (resource, said) in &said {
-        evaluation.resource(said, failures.get(resource).map_or(&[], Vec::as_slice));
+        let own: &[(IncidentId, Failed)] = failures.get(resource).map_or(&[], Vec::as_slice);
+        let spans: Vec<Failed> = own.iter().map(|(_, failed)| *failed).collect();
+        for foreseen in evaluation.resource(said, &spans) {
+            let id = own.iter().find(|(_, failed)| *failed == foreseen.failure).map(|(id, _)| *id);
+            leads.extend(id.map(|id| lead(id, resource, &foreseen)));
+        }
     }
-    Ok(written(evaluation.finish(), resources, (from, to), horizon))
+    leads.sort_by_key(|l| std::cmp::Reverse(l.failed_at.0));
+    leads.truncate(LEADS);
+    let mut card = written(evaluation.finish(), resources, (from, to), horizon, level);
+    card.leads = leads;
+    let base = RiskModel::shipped().version;
+    card.version = match app.learning.version(tenant) {
+        None => base.to_owned(),
+        Some(version) => format!("{} over {base}", learning::written::name(version)),
+    };
+    if let Some(drifted) = app.learning.drifted(tenant) {
+        card.provenance.push_str(" Over it lies what was learned from labels of your own.");
+        card.drift = learning::written::drift(&drifted);
+        card.drift_hours = drifted.counted.as_secs_f64() / 3_600.0;
+    }
+    Ok(card)
+}
+
+fn lead(id: IncidentId, resource: &ResourceId, foreseen: &Foreseen) -> LeadTime {
+    LeadTime {
+        incident_id: id.to_string(),
+        resource_id: resource.to_string(),
+        failed_at: foreseen.failure.from.into(),
+        warned_at: foreseen.warned_at.map(Into::into),
+        lead_s: foreseen.lead().map(|lead| lead.as_secs_f64()),
+        highest_risk: foreseen.highest,
+    }
 }
 
 /// When which resource failed, as people said.
@@ -104,12 +139,12 @@ async fn failures(
     tenant: &TenantId,
     from: Timestamp,
     to: Timestamp,
-) -> Answer<BTreeMap<ResourceId, Vec<Failed>>> {
+) -> Answer<BTreeMap<ResourceId, Vec<(IncidentId, Failed)>>> {
     let real = IncidentFilter { label: Some(IncidentLabel::Real), since: Some(from), resource: None };
-    let mut failures: BTreeMap<ResourceId, Vec<Failed>> = BTreeMap::new();
+    let mut failures: BTreeMap<ResourceId, Vec<(IncidentId, Failed)>> = BTreeMap::new();
     for incident in app.store.incidents().all(tenant, &real).await? {
         let failed = Failed { from: incident.started_at, to: incident.ended_at.unwrap_or(to) };
-        failures.entry(incident.resource_id).or_default().push(failed);
+        failures.entry(incident.resource_id).or_default().push((incident.id, failed));
     }
     Ok(failures)
 }
@@ -119,6 +154,7 @@ fn written(
     resources: u64,
     (from, to): (Timestamp, Timestamp),
     horizon: std::time::Duration,
+    alert_level: f64,
 ) -> ModelCard {
     let known = held.failures > 0;
     let bin = |(i, bin): (usize, &echobase_analysis::calibration::Bin)| ReliabilityBin {
@@ -130,9 +166,9 @@ fn written(
     };
     ModelCard {
         name: "risk".to_owned(),
-        version: echobase_analysis::risk::RiskModel::shipped().version.to_owned(),
+        version: String::new(),
         predicts: "that the resource fails within the horizon".to_owned(),
-        provenance: echobase_analysis::risk::PROVENANCE.to_owned(),
+        provenance: PROVENANCE.to_owned(),
         truth: "incidents labelled `real`, from their begin to their end".to_owned(),
         from: from.into(),
         to: to.into(),
@@ -140,11 +176,15 @@ fn written(
         resources,
         hours: held.seconds / 3_600.0,
         failures: held.failures as u64,
+        alert_level,
+        leads: Vec::new(),
         warned: held.leads.len() as u64,
         median_lead_s: held.median_lead().map(|lead| lead.as_secs_f64()),
         false_warnings: held.false_warnings as u64,
         ece: known.then_some(held.ece),
         brier: known.then_some(held.brier),
         bins: held.bins.iter().enumerate().map(bin).collect(),
+        drift: Vec::new(),
+        drift_hours: 0.0,
     }
 }

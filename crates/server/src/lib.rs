@@ -22,6 +22,7 @@ pub mod import;
 mod incident;
 mod intake;
 mod keeper;
+mod learning;
 mod limiter;
 mod listen;
 mod live;

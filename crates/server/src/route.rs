@@ -242,7 +242,7 @@ pub(crate) fn inner_path(path: &str) -> String {
 }
 
 /// The verbs that may follow a noun. Closed, so that ids which contain a colon are left alone.
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 16] = [
     "approve",
     "reject",
     "rollback",
@@ -257,6 +257,8 @@ const VERBS: [&str; 14] = [
     "rotate",
     "enable",
     "disable",
+    "train",
+    "promote",
 ];
 
 fn is_verb(word: &str) -> bool {

@@ -5,8 +5,10 @@ mod freeze;
 mod incident;
 mod ingest;
 mod intervention;
+mod job;
 mod ledger;
 mod live;
+mod model;
 mod overview;
 mod playbook;
 mod principal;
@@ -33,6 +35,8 @@ pub(crate) fn table() -> Vec<Route> {
         freeze::routes(),
         alert::routes(),
         incident::routes(),
+        model::routes(),
+        job::routes(),
         ledger::routes(),
         principal::routes(),
         query::routes(),

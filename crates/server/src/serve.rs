@@ -32,6 +32,7 @@ use crate::config::Config;
 use crate::intake::{Intake, Pipeline};
 pub use crate::keeper::KeyError;
 use crate::keeper::{self, Keeper};
+use crate::learning::{self, Learning};
 use crate::limiter::Limiter;
 pub use crate::listen::ListenError;
 use crate::listen::Sockets;
@@ -105,6 +106,7 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
     let addresses = sockets.addresses();
     let mode = if start.accept_damage { OpenMode::AcceptDamage } else { OpenMode::RefuseDamage };
     let store = Store::open(Location::File(data.join("state.db")), mode, clock()).await?;
+    store.jobs().fail_orphans(clock()).await?;
     let link = bootstrap::way_in(&store, clock()).await?;
     if let Some(path) = &start.bootstrap_key_file {
         bootstrap::key_file(&store, path, clock()).await?;
@@ -113,6 +115,7 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
     let telemetry = Telemetry::open(start.config.telemetry.clone(), &data, catalog, clock.clone()).await?;
     let shutdown = CancellationToken::new();
     let (analysis, fed) = Analysis::new();
+    let (learning, ordered) = Learning::new();
     let oncall = Oncall::new(store.clone(), start.config.oncall.clone());
     let eye = Eye { analysis: analysis.clone(), fresh_within: start.config.cycle.every * 3 };
     let (processes, supervisor) =
@@ -152,6 +155,7 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
         controller: controller.clone(),
         oncall,
         analysis,
+        learning,
         intake,
         clock: clock.clone(),
         shutdown: shutdown.clone(),
@@ -160,6 +164,7 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
     let mut tasks = Tasks::default();
     let token = || shutdown.child_token();
     tasks.add("the analysis", analysis::run(app.clone(), fed, token()));
+    tasks.add("the learning", learning::run(app.clone(), ordered, token()));
     tasks.add("the controller", controller.run(token()));
     tasks.add("the supervisor of processes", supervise(supervisor, token()));
     tasks.add("the ledger's keeper", keeper::run(app.clone(), token()));

@@ -84,6 +84,10 @@ tables! {
         resource_id: String, label: String, metric: Option<String>, started_at: i64, ended_at: Option<i64>,
         note: String, labelled_by: String, labelled_at: i64,
     }
+    "risk_model" risk_model {
+        tenant: String, version: i64;
+        parent: i64, state: String, trained_at: i64, decided_at: i64, decision: String, body: String,
+    }
     "outbox" outbox {
         tenant: String, id: String;
         channel: String, subject: String, body: String, status: String, attempts: i64, run_at: i64,

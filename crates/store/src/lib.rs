@@ -20,6 +20,7 @@ pub mod job;
 pub mod key;
 pub mod lease;
 pub mod ledger;
+pub mod model;
 pub mod outbox;
 pub mod page;
 pub mod password;

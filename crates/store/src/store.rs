@@ -228,6 +228,8 @@ handles! {
     leases => lease::Leases;
     /// The ledger.
     ledger => ledger::Ledger;
+    /// The registry of risk models.
+    models => model::Models;
     /// Messages on their way out.
     outbox => outbox::Outbox;
     /// Playbooks.

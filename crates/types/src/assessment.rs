@@ -107,8 +107,59 @@ pub struct Risk {
     pub predictable: bool,
     /// When failure is expected if the trend goes on, where a trend drives the risk.
     pub expected_in: Option<Duration>,
+    /// When failure is as likely as not to have come, read off `horizons`; `None` while it is less likely than not
+    /// within the longest horizon of which something can be said.
+    pub likely_in: Option<Duration>,
     /// What drives it, strongest first.
     pub features: Vec<Reason>,
+    /// The same question for the fixed horizons (5, 15, 60 minutes, a day), shortest first. The probability never
+    /// falls with the horizon, and is `probability` at `horizon` itself.
+    pub horizons: Vec<HorizonRisk>,
+}
+
+/// Probability of a failed state within one horizon.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HorizonRisk {
+    /// Within this time.
+    pub horizon: Duration,
+    /// 0..=1.
+    pub probability: f64,
+    /// Who says so.
+    pub basis: RiskBasis,
+    /// The same in one sentence.
+    pub words: String,
+}
+
+/// Who speaks about a horizon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RiskBasis {
+    /// Nobody: the history is too short for so long a look ahead. The probability is a least one.
+    Nothing,
+    /// Trends and present harm. The learned model was not measured so far ahead.
+    Hazards,
+    /// Trends, present harm and the learned model.
+    Learned,
+}
+
+impl RiskBasis {
+    /// The word in API and UI.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Hazards => "hazards",
+            Self::Learned => "learned",
+        }
+    }
+
+    /// The basis of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Nothing, Self::Hazards, Self::Learned].into_iter().find(|b| b.as_str() == word)
+    }
+
+    /// Whether anything can be said.
+    pub const fn is_predictable(self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
 }
 
 /// A vital sign: what a metric means for stability, whatever its sender calls it. The mapping is the table in

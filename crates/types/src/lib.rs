@@ -13,6 +13,7 @@ pub mod incident;
 pub mod intervention;
 pub mod ledger;
 pub mod limits;
+pub mod model;
 pub mod playbook;
 pub mod principal;
 pub mod resource;

@@ -296,6 +296,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Long work in the background, newest first */
+        get: operations["list_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One job, with how far it is */
+        get: operations["read_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}:cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask a job that trains to stop; it does at its next look */
+        post: operations["cancel_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/keys": {
         parameters: {
             query?: never;
@@ -484,6 +535,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions of the risk model, newest first, the shipped one last */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/models/risk": {
         parameters: {
             query?: never;
@@ -495,6 +563,74 @@ export interface paths {
         get: operations["read_risk_card"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version of the risk model */
+        get: operations["read_model"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models/{id}:promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put a version in use */
+        post: operations["promote_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models:rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put the parent of the version in use back; answers what is in use then */
+        post: operations["roll_model_back"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models:train": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make and judge a new version from labels, as a job */
+        post: operations["train_model"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1387,6 +1523,18 @@ export interface components {
             /** @description JSON pointer of the member, where the body is JSON. */
             pointer?: string | null;
         };
+        /** @description How a figure that the model in use sees has changed since it was made. */
+        FigureDrift: {
+            /** @description Which figure: `risk`, `shipped risk`, or a role such as `role store`. */
+            name: string;
+            /**
+             * Format: double
+             * @description Population stability index, at least 0.
+             */
+            psi: number;
+            /** @description `as before` (below 0.1), `somewhat moved` or `another population` (from 0.25 on). */
+            reading: string;
+        };
         /** @description One finding. */
         Finding: {
             /** @description Code, such as `E_CHAIN`. */
@@ -1467,6 +1615,28 @@ export interface components {
              * @default null
              */
             scope: string | null;
+        };
+        /** @description Probability of a failed state within one horizon. It never falls with the horizon. */
+        HorizonRisk: {
+            /**
+             * @description Who speaks: `learned` (trends, present harm and the learned model), `hazards` (trends and present harm) or
+             *     `nothing`.
+             */
+            basis: string;
+            /**
+             * Format: uint64
+             * @description Horizon in seconds.
+             */
+            horizon_s: number;
+            /** @description Whether anything can be said so far ahead; if not, the probability is a least one. */
+            predictable: boolean;
+            /**
+             * Format: double
+             * @description 0..=1.
+             */
+            probability: number;
+            /** @description In one sentence. */
+            words: string;
         };
         /** @description Something that happened to a resource, as somebody labelled it. */
         Incident: {
@@ -1711,6 +1881,59 @@ export interface components {
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             next_cursor?: string | null;
         };
+        /** @description A job. */
+        Job: {
+            /** @description When it ended. */
+            ended_at?: components["schemas"]["Time"] | null;
+            /** @description Its id. */
+            id: string;
+            /** @description What sort of work. */
+            kind: string;
+            /** @description In words. */
+            message: string;
+            /**
+             * Format: double
+             * @description Share done, 0..=1, where known.
+             */
+            progress?: number | null;
+            /** @description When it began. */
+            started_at: components["schemas"]["Time"];
+            /** @description `running`, `done`, `failed` or `cancelled`. */
+            state: string;
+            /** @description What on. */
+            title: string;
+        };
+        /** @description One page of a list. */
+        JobPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Job"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description Whether and how long before its begin a failure was announced. */
+        LeadTime: {
+            /** @description When it failed. */
+            failed_at: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description The highest risk that was said within the horizon before.
+             */
+            highest_risk: number;
+            /** @description Id of the incident. */
+            incident_id: string;
+            /**
+             * Format: double
+             * @description Seconds from the one to the other.
+             */
+            lead_s?: number | null;
+            /** @description What failed. */
+            resource_id: string;
+            /**
+             * @description Since when the risk had stood at the alert level without a break; absent where it did not within the horizon
+             *     before. It is followed back for at most a day.
+             */
+            warned_at?: components["schemas"]["Time"] | null;
+        };
         /** @description State of the ledger. */
         LedgerState: {
             /** @description When the daemon last checked it. */
@@ -1730,8 +1953,57 @@ export interface components {
             /** @description `intact`, `damaged` or `unchecked`. */
             state: string;
         };
+        /** @description A version of the risk model. */
+        Model: {
+            /** @description The version of the shipped model under it. */
+            base: string;
+            /** @description When its state was last decided. */
+            decided_at?: components["schemas"]["Time"] | null;
+            /** @description Why it is in this state. */
+            decision: string;
+            /** @description How it did on what it was not trained on. */
+            figures?: components["schemas"]["ModelFigures"] | null;
+            /** @description Begin of the history that it was made from. */
+            from?: components["schemas"]["Time"] | null;
+            /**
+             * Format: uint64
+             * @description The horizon that it was made for, in seconds.
+             */
+            horizon_s: number;
+            /** @description Whether verdicts are made with it now. */
+            in_use: boolean;
+            /** @description The labels of that history. */
+            labels?: components["schemas"]["ModelLabels"] | null;
+            /** @description The version that it was made to replace; absent for the shipped one. */
+            parent?: string | null;
+            /** @description How its parent did on the same. */
+            parent_figures?: components["schemas"]["ModelFigures"] | null;
+            /** @description What it was made from, in words. */
+            provenance: string;
+            /** @description What came before was trained on, what came after judged on. */
+            split_at?: components["schemas"]["Time"] | null;
+            /** @description `challenger` (waits in the shadow), `champion` or `retired`. */
+            state: string;
+            /** @description End of that history. */
+            to?: components["schemas"]["Time"] | null;
+            /** @description When it was made. */
+            trained_at?: components["schemas"]["Time"] | null;
+            /** @description Why it cannot be used, if so: it was made over another shipped model, or for another horizon. */
+            unused_because?: string | null;
+            /** @description `risk-1`, `risk-2`, …; `shipped` is the model that ships. */
+            version: string;
+            /** @description What was learned: `intercept`, `slope`, and what each role counts for more. Empty for the shipped one. */
+            weights: {
+                [key: string]: number;
+            };
+        };
         /** @description How the collapse risk held on what was stored here: nothing of it is from elsewhere. */
         ModelCard: {
+            /**
+             * Format: double
+             * @description The risk from which on alerts warn, and a warning counts here.
+             */
+            alert_level: number;
             /** @description The reliability diagram: ten bars. */
             bins: components["schemas"]["ReliabilityBin"][];
             /**
@@ -1739,6 +2011,13 @@ export interface components {
              * @description Brier score, 0 (best) to 1; absent without failures.
              */
             brier?: number | null;
+            /** @description How what the version in use sees differs from what it was made from, most first; empty for the shipped model. */
+            drift: components["schemas"]["FigureDrift"][];
+            /**
+             * Format: double
+             * @description Hours for which that was counted since the version was put in use or the server started.
+             */
+            drift_hours: number;
             /**
              * Format: double
              * @description Expected calibration error, 0 to 1; absent without failures, since then no probability can be checked.
@@ -1766,6 +2045,8 @@ export interface components {
              * @description Hours of predictions that were held against the truth.
              */
             hours: number;
+            /** @description Each of the failures, newest first, at most 200: when the risk first crossed the alert level. */
+            leads: components["schemas"]["LeadTime"][];
             /**
              * Format: double
              * @description Median time from the warning to the failure; absent where nothing was warned of.
@@ -1790,9 +2071,74 @@ export interface components {
             version: string;
             /**
              * Format: uint64
-             * @description Of them, those with a warning (risk from 0.5 on) within the horizon before they began.
+             * @description Of them, those with a warning within the horizon before they began.
              */
             warned: number;
+        };
+        /** @description How probabilities held on history that was not trained on. Shares are of time. */
+        ModelFigures: {
+            /**
+             * Format: double
+             * @description Balanced accuracy of a risk of one half as a warning, 0 to 1.
+             */
+            balanced_accuracy: number;
+            /** @description The reliability diagram: ten bars. */
+            bins: components["schemas"]["ReliabilityBin"][];
+            /**
+             * Format: double
+             * @description Expected calibration error, 0 to 1.
+             */
+            ece: number;
+            /**
+             * Format: uint32
+             * @description Failures in it.
+             */
+            failures: number;
+            /**
+             * Format: double
+             * @description Share of the time without a failure ahead for which the risk was at least one half.
+             */
+            false_positive_rate: number;
+            /**
+             * Format: double
+             * @description Hours that were judged, all resources together.
+             */
+            hours: number;
+            /**
+             * Format: double
+             * @description Mean of −ln of the probability given to what came; 0 is best.
+             */
+            log_loss: number;
+        };
+        /** @description Labels that a version was made from. */
+        ModelLabels: {
+            /**
+             * Format: uint32
+             * @description Labels `expected`: their time was left out.
+             */
+            expected: number;
+            /**
+             * Format: uint32
+             * @description Failures that it was judged on.
+             */
+            judged_on: number;
+            /**
+             * Format: uint32
+             * @description Labels `noise`.
+             */
+            noise: number;
+            /**
+             * Format: uint32
+             * @description Failures that it was trained on.
+             */
+            trained_on: number;
+        };
+        /** @description One page of a list. */
+        ModelPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Model"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
         };
         /** @description The overview. */
         Overview: {
@@ -2225,6 +2571,18 @@ export interface components {
              * @description Horizon in seconds.
              */
             horizon_s: number;
+            /**
+             * @description The same question for 5, 15, 60 minutes and a day. Empty in verdicts stored before there were any.
+             * @default []
+             */
+            horizons: components["schemas"]["HorizonRisk"][];
+            /**
+             * Format: uint64
+             * @description Seconds until a failure is as likely as not to have come; absent while it is less likely than not within the
+             *     longest horizon of which something can be said.
+             * @default null
+             */
+            likely_in_s: number | null;
             /** @description Whether there is enough history to say anything. */
             predictable: boolean;
             /**
@@ -3120,6 +3478,104 @@ export interface operations {
             };
         };
     };
+    list_jobs: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                kind?: string | null;
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_job: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_keys: {
         parameters: {
             query?: {
@@ -3507,6 +3963,38 @@ export interface operations {
             };
         };
     };
+    list_models: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_risk_card: {
         parameters: {
             query?: {
@@ -3526,6 +4014,135 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelCard"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    promote_model: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    roll_model_back: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Model"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    train_model: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description A problem document */

@@ -8,6 +8,8 @@ export const ACTION = {
   release: 'Unfreeze',
   acknowledge: 'AckAlert',
   label: 'LabelIncident',
+  writeModels: 'WriteModels',
+  readSettings: 'ReadSettings',
   writePlaybooks: 'WritePlaybooks',
   backtest: 'Backtest',
   query: 'Query',

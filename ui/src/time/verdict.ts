@@ -1,5 +1,5 @@
 /** From figures to the four states that people read. The bounds are those of the server's overview. Pure. */
-import type { Assessment, Resource } from '@/api/types';
+import type { Assessment, Model, Resource } from '@/api/types';
 
 export type State = 'good' | 'watch' | 'bad' | 'idle';
 
@@ -84,4 +84,11 @@ const STATES: Record<string, [State, string]> = {
 export function stateWord(state: string): { state: State; word: string } {
   const [colour, word] = STATES[state] ?? ['idle', state];
   return { state: colour, word };
+}
+
+/** Colour and word of a version of the risk model. */
+export function stateOfModel(model: Pick<Model, 'state' | 'in_use' | 'unused_because'>): { state: State; word: string } {
+  if (model.in_use) return { state: 'good', word: 'In use' };
+  if (model.state === 'champion') return { state: 'bad', word: 'Cannot be used' };
+  return model.state === 'challenger' ? { state: 'watch', word: 'Waits in the shadow' } : { state: 'idle', word: 'Retired' };
 }

@@ -62,7 +62,7 @@ async function signIn() {
     ['users', '/settings/users'],
     ['keys', '/settings/keys'],
     ['tenants', '/settings/tenants'],
-    ['models', '/settings/models'],
+    ['models', '/settings/models?version=risk-2'],
     ['about', '/settings/about'],
     ['lost', '/no/such/page'],
   ];

@@ -7,7 +7,7 @@ import { changes } from '@/pages/intervention/diff';
 import { draftOf, faultsOf, type Form } from '@/pages/intervention/draft';
 import { pieces } from '@/pages/playbook/highlight';
 import { read } from '@/stores/preferences';
-import { cause, stateOf, stateWord, worstFirst } from '@/time/verdict';
+import { cause, stateOf, stateOfModel, stateWord, worstFirst } from '@/time/verdict';
 
 function verdict(score: number, probability: number): Assessment {
   return {
@@ -16,7 +16,7 @@ function verdict(score: number, probability: number): Assessment {
       { name: 'error', score, weight: 0.5, reasons: [{ metric: 'm', value: 1, expected: 0, contribution: 0.4, words: 'requests fail' }] },
       { name: 'resource', score, weight: 0.1, reasons: [{ metric: 'n', value: 1, expected: 0, contribution: 0.9, words: 'memory is full' }] },
     ],
-    risk: { probability, horizon_s: 900, predictable: true, features: [] },
+    risk: { probability, horizon_s: 900, predictable: true, likely_in_s: null, features: [], horizons: [] },
     vitals: {}, anomalies: [], drift: [], exhaustion: [],
   };
 }
@@ -31,6 +31,11 @@ describe('verdicts', () => {
     [0.9, 0.9, 'bad'],
   ])('a score of %s with a risk of %s is %s', (score, risk, state) => {
     expect(stateOf(verdict(score, risk))).toBe(state);
+  });
+
+  test('a version of the risk model is in use, waits, is retired or cannot be used', () => {
+    const word = (state: string, in_use: boolean): string => stateOfModel({ state, in_use, unused_because: null }).word;
+    expect([word('champion', true), word('challenger', false), word('retired', false), word('champion', false)]).toEqual(['In use', 'Waits in the shadow', 'Retired', 'Cannot be used']);
   });
 
   test('without an assessment there is no verdict and no cause', () => {

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use echobase_types::assessment::{
-    Anomaly, Assessment, Component, Drift, Exhaustion, Risk, Severity, Vital, VitalReading,
+    Anomaly, Assessment, Component, Drift, Exhaustion, Severity, Vital, VitalReading,
 };
 use echobase_types::{ResourceId, Timestamp};
 
+use super::foresight::{self, View};
 use super::watched::Watched;
 use crate::config::AnalysisConfig;
 use crate::exhaustion::Outlook;
-use crate::precursor::Role;
-use crate::risk::{self, Degradation, Hazard, History, Learned, RiskModel};
+use crate::risk::{self, RiskLayer, RiskModel};
 use crate::stability::{self, Term, WORST};
 use crate::stream::{Origin, Stream};
 use crate::words;
@@ -22,8 +22,8 @@ const LISTED: usize = 20;
 const FAR: Duration = Duration::from_secs(30 * 86_400);
 
 /// A vital sign with its worst instance.
-struct Sign<'a> {
-    stream: &'a Stream,
+pub(super) struct Sign<'a> {
+    pub(super) stream: &'a Stream,
     badness: f64,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn assess(
     watched: &mut Watched,
     now: Timestamp,
     config: &AnalysisConfig,
-    model: &RiskModel,
+    (model, layer): (&RiskModel, &RiskLayer),
     dependency: Option<(&ResourceId, f64)>,
 ) -> Assessment {
     watched.follow_wear();
@@ -45,8 +45,8 @@ pub(super) fn assess(
     let degraded = degradation(&terms);
     past.observe(degraded, now, step);
     let outlooks = outlooks(watched, now, config.horizon);
-    let learned = learned(watched, now, config, model);
-    let risk = risk(watched, &signs, &terms, &outlooks, (degraded, &past), learned, config);
+    let view = View { watched, signs: &signs, terms: &terms, degraded, past: &past, now };
+    let (risk, evidence) = foresight::risk(&view, &outlooks, config.horizon, model, layer);
     let assessment = Assessment {
         resource_id: id.clone(),
         at: now,
@@ -60,6 +60,7 @@ pub(super) fn assess(
         stability,
     };
     watched.degradation = past;
+    watched.evidence = evidence;
     assessment
 }
 
@@ -69,7 +70,7 @@ fn terms(signs: &[Sign<'_>], silence: Option<&Silence>, dependency: Option<(&Res
 }
 
 /// Where each bounded vital sign is heading.
-fn outlooks(watched: &Watched, now: Timestamp, horizon: Duration) -> Vec<(&Stream, Outlook)> {
+pub(super) fn outlooks(watched: &Watched, now: Timestamp, horizon: Duration) -> Vec<(&Stream, Outlook)> {
     watched
         .streams()
         .filter(|s| s.channel.pace.is_fresh(now))
@@ -182,141 +183,6 @@ fn dependency_term(to: &ResourceId, score: f64) -> Term {
 /// What of the badness points ahead, over all signs.
 fn degradation(terms: &[Term]) -> f64 {
     terms.iter().map(|t| t.ahead.powi(3)).sum::<f64>().cbrt().min(WORST)
-}
-
-fn risk(
-    watched: &Watched,
-    signs: &[Sign<'_>],
-    terms: &[Term],
-    outlooks: &[(&Stream, Outlook)],
-    (degraded, past): (f64, &Degradation),
-    learned: Learned,
-    config: &AnalysisConfig,
-) -> Risk {
-    let mut hazards = Vec::new();
-    for (stream, outlook) in outlooks {
-        // A processor that is used up is slow, not dead; a pool somewhere between.
-        let gravity = match stream.vital {
-            Vital::CpuUtilization => 0.25,
-            Vital::PoolUtilization => 0.6,
-            _ => 1.0,
-        };
-        hazards.push(Hazard {
-            probability: gravity * outlook.probability,
-            metric: stream.metric.clone(),
-            series: Some(stream.series),
-            value: stream.value(),
-            expected: 1.0,
-            expected_in: Some(outlook.time_left),
-            words: risk::exhaustion_words(&stream.metric, stream.value(), outlook.growth, outlook.time_left),
-        });
-    }
-    for sign in signs {
-        let (probability, words) = match sign.stream.vital {
-            Vital::MemoryUtilization | Vital::DiskUtilization | Vital::FileDescriptorUtilization => {
-                let used = sign.stream.value();
-                let words =
-                    format!("{} is all but used up: {} %", sign.stream.metric, words::number(used * 100.0));
-                (risk::level_hazard(used), words)
-            }
-            Vital::ErrorRatio => {
-                let failed = sign.stream.value();
-                let shown = words::number(failed * 100.0);
-                (
-                    risk::harm_hazard(sign.stream.certain_value()),
-                    format!("{shown} % of requests fail ({})", sign.stream.metric),
-                )
-            }
-            _ => continue,
-        };
-        hazards.push(Hazard {
-            probability,
-            metric: sign.stream.metric.clone(),
-            series: Some(sign.stream.series),
-            value: sign.stream.value(),
-            expected: 0.0,
-            expected_in: None,
-            words,
-        });
-    }
-    let (probability, expected_in) = risk::degradation_hazard(degraded, past, config.horizon);
-    let heaviest = terms.iter().max_by(|a, b| a.ahead.total_cmp(&b.ahead)).filter(|t| t.ahead > 0.0);
-    if let Some(term) = heaviest {
-        hazards.push(Hazard {
-            probability,
-            metric: term.metric.clone(),
-            series: term.series,
-            value: term.value,
-            expected: term.expected,
-            expected_in,
-            words: term.words.clone(),
-        });
-    }
-    // A resource that does not answer has failed already.
-    for term in terms.iter().filter(|t| t.component == Component::Error && t.expected == 1.0) {
-        hazards.push(Hazard {
-            probability: 0.97 * term.badness / WORST,
-            metric: term.metric.clone(),
-            series: term.series,
-            value: term.value,
-            expected: term.expected,
-            expected_in: None,
-            words: term.words.clone(),
-        });
-    }
-    let is_known = learned.probability > 0.0
-        || watched.streams().any(Stream::is_known)
-        || terms.iter().any(|t| t.metric == "up");
-    risk::judge(hazards, learned, if is_known { History::Enough } else { History::TooShort }, config.horizon)
-}
-
-/// Points of history from which on a learned model is heard, and from which on wholly.
-const HEARD: (f64, f64) = (60.0, 120.0);
-
-fn heard(history: u32) -> f64 {
-    ((f64::from(history) - HEARD.0) / (HEARD.1 - HEARD.0)).clamp(0.0, 1.0)
-}
-
-/// What the learned model says of the vital signs, or of the wear where there is none.
-fn learned(watched: &Watched, now: Timestamp, config: &AnalysisConfig, model: &RiskModel) -> Learned {
-    if let Some(wear) = watched.wear(config.horizon) {
-        let probability = model.worn(&wear) * heard(watched.wear_history().saturating_mul(4));
-        let drivers = watched.most_worn(3).into_iter().map(|(metric, series, away, share)| Hazard {
-            probability: share,
-            words: format!("{metric} is {} usual deviations from its early life", words::number(away)),
-            metric,
-            series: Some(series),
-            value: away,
-            expected: 1.0,
-            expected_in: None,
-        });
-        return Learned { probability, drivers: drivers.collect() };
-    }
-    let precursors = watched.precursors(config.horizon, now);
-    let history = heard(precursors.history);
-    if history <= 0.0 || Role::ALL.into_iter().all(|r| !precursors.speaks(r)) {
-        return Learned::default();
-    }
-    let told = model.tell(&precursors);
-    let drivers = Role::ALL.into_iter().zip(told.shares).filter(|(_, share)| *share > 0.0);
-    let drivers = drivers.filter_map(|(role, share)| driver(watched, role, share)).collect();
-    Learned { probability: told.probability * history, drivers }
-}
-
-/// The stream that speaks loudest in a role.
-fn driver(watched: &Watched, role: Role, share: f64) -> Option<Hazard> {
-    let of_role = watched.streams().filter(|s| Role::of(s.vital) == Some(role));
-    let stream = of_role.max_by(|a, b| a.course.departure().total_cmp(&b.course.departure()))?;
-    let expected = stream.normal().unwrap_or_else(|| stream.value());
-    Some(Hazard {
-        probability: share,
-        metric: stream.metric.clone(),
-        series: Some(stream.series),
-        value: stream.value(),
-        expected,
-        expected_in: None,
-        words: risk::course_words(stream.subject().quantity, &stream.metric, stream.value(), expected),
-    })
 }
 
 fn readings(signs: &[Sign<'_>], silence: Option<&Silence>) -> Vec<VitalReading> {

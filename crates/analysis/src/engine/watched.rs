@@ -18,7 +18,7 @@ use crate::counter::{Counter, Increase};
 use crate::course::Course;
 use crate::detector::Detector;
 use crate::links;
-use crate::risk::Degradation;
+use crate::risk::{Degradation, Evidence};
 use crate::source::{Emptiness, Figures, Source};
 use crate::stream::{Origin, Stream};
 use crate::vital::{self, Mapped, Reading, Scale, Vitals};
@@ -103,6 +103,8 @@ pub(super) struct Watched {
     transitions: Vec<Anomaly>,
     together: Together,
     pub(super) degradation: Degradation,
+    /// What the shipped model said when it was last asked; `None` while the history is too short.
+    pub(super) evidence: Option<Evidence>,
     /// How the wear goes, and the signal up to which it was followed.
     decline: Course,
     declined: Timestamp,
@@ -127,6 +129,7 @@ impl Watched {
             transitions: Vec::new(),
             together: Together::new(),
             degradation: Degradation::default(),
+            evidence: None,
             decline: Course::default(),
             declined: Timestamp::from_micros(i64::MIN),
         }

@@ -51,7 +51,12 @@ pub(crate) struct Told {
     pub(crate) probability: f64,
     /// Share of each role in it; they sum to 1, or all are 0.
     pub(crate) shares: [f64; ROLES],
+    /// What the log-odds lose once a role is ordinary; 0 where the probability is below [`TOLD`].
+    pub(crate) losses: [f64; ROLES],
 }
+
+/// From this probability on it is told what drives it.
+const TOLD: f64 = 0.01;
 
 /// Log-odds of the wear, fitted by logistic regression (ridge 1) to the 100 engines of NASA's C-MAPSS FD001, which ran
 /// to their end: a constant, mean, 15th, 50th and 85th percentile, ln(mean + 0.2), and what the mean gains at two speeds.
@@ -70,18 +75,29 @@ impl RiskModel {
         }
     }
 
-    /// The probability and what drives it: the share of a role is what the log-odds lose once it is ordinary.
-    pub(crate) fn tell(&self, precursors: &Precursors) -> Told {
+    /// The figures, ordinary where they are not known.
+    fn filled(&self, precursors: &Precursors) -> [f32; FIGURES] {
         let mut figures = precursors.figures;
         for (figure, ordinary) in figures.iter_mut().zip(self.ordinary.iter()) {
             if !figure.is_finite() {
                 *figure = *ordinary;
             }
         }
+        figures
+    }
+
+    /// The probability alone.
+    pub(crate) fn probability(&self, precursors: &Precursors) -> f64 {
+        f64::from(self.calibrated(self.log_odds(&self.filled(precursors))))
+    }
+
+    /// The probability and what drives it: the share of a role is what the log-odds lose once it is ordinary.
+    pub(crate) fn tell(&self, precursors: &Precursors) -> Told {
+        let figures = self.filled(precursors);
         let all = self.log_odds(&figures);
         let probability = f64::from(self.calibrated(all));
         let mut shares = [0.0; ROLES];
-        if probability > 0.05 {
+        if probability >= TOLD {
             for role in Role::ALL.into_iter().filter(|r| precursors.speaks(*r)) {
                 let mut without = figures;
                 let range = role.range();
@@ -90,12 +106,13 @@ impl RiskModel {
                 }
                 shares[role as usize] = f64::from((all - self.log_odds(&without)).max(0.0));
             }
-            let sum: f64 = shares.iter().sum();
-            if sum > 0.0 {
-                shares.iter_mut().for_each(|s| *s /= sum);
-            }
         }
-        Told { probability, shares }
+        let losses = shares;
+        let sum: f64 = shares.iter().sum();
+        if sum > 0.0 {
+            shares.iter_mut().for_each(|s| *s /= sum);
+        }
+        Told { probability, shares, losses }
     }
 
     fn log_odds(&self, figures: &[f32; FIGURES]) -> f32 {

@@ -121,3 +121,22 @@ fn quiet_runs_score_above_nine_tenths() {
         assert!(well >= 0.95, "seed {seed}: {well}");
     }
 }
+
+#[test]
+fn the_risk_never_falls_with_the_horizon_and_is_the_same_at_the_configured_one() {
+    for (seed, family) in
+        [(1, Family::Quiet), (2, Family::MemoryLeak), (3, Family::LoadRamp), (4, Family::GcSaw)]
+    {
+        let run = generate(seed, family, N);
+        let mut highest = 0.0_f64;
+        for row in judge(&run.columns, &NAMES).into_iter().filter_map(|r| r.assessment) {
+            let risk = &row.risk;
+            let said: Vec<f64> = risk.horizons.iter().map(|h| h.probability).collect();
+            assert_eq!(said.len(), 4, "{family:?}");
+            assert!(said.windows(2).all(|p| p[0] <= p[1]), "{family:?} {risk:?}");
+            assert_eq!(said[2], risk.probability, "judged for an hour: {family:?} {risk:?}");
+            highest = highest.max(said[0]);
+        }
+        assert_eq!(highest > 0.5, run.failed_at.is_some(), "{family:?}: {highest} within five minutes");
+    }
+}

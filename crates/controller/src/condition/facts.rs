@@ -210,7 +210,9 @@ pub(crate) fn sample_assessment() -> Assessment {
             horizon: Duration::from_secs(900),
             predictable: true,
             expected_in: Some(Duration::from_secs(300)),
+            likely_in: None,
             features: vec![reason.clone()],
+            horizons: Vec::new(),
         },
         vitals: Vital::ALL
             .map(|vital| VitalReading {

@@ -20,6 +20,7 @@ mod ingest;
 mod interventions;
 mod ledger;
 mod matrix;
+mod model;
 mod session;
 mod surface;
 mod world;

@@ -155,6 +155,36 @@ pub struct DependencyConfig {
     pub to: String,
 }
 
+/// Learning from labels: when new versions of the risk model are made and put in use.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LearningConfig {
+    /// Train by itself once so many labels came since the last training; 0: only by hand. Default: 5.
+    pub new_labels: u32,
+    /// Look for new labels this often. Default: "10m".
+    #[serde(with = "length")]
+    #[schemars(with = "String")]
+    pub check_every: Duration,
+    /// How much history is learned from. Default: "14d".
+    #[serde(with = "length")]
+    #[schemars(with = "String")]
+    pub history: Duration,
+    /// Put a version in use by itself where it is better by the margin on failures that it has not seen; otherwise a
+    /// person does. Default: true.
+    pub promote_automatically: bool,
+}
+
+impl Default for LearningConfig {
+    fn default() -> Self {
+        Self {
+            new_labels: 5,
+            check_every: Duration::from_secs(600),
+            history: Duration::from_secs(14 * 86_400),
+            promote_automatically: true,
+        }
+    }
+}
+
 /// The cycle of assessment and control.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -6,5 +6,6 @@ mod fixture;
 mod identity;
 mod isolation;
 mod ledger;
+mod model;
 mod noun;
 mod outbox;
