@@ -19,6 +19,7 @@ use crate::links::{self, Links};
 use crate::precursor::Precursors;
 use crate::risk::{Evidence, RiskLayer, RiskModel};
 use crate::vital::Vitals;
+use crate::wear::Worn;
 use watched::Watched;
 
 /// A dependency that was learned is handed out again after this time, so that its last sight stays known.
@@ -333,14 +334,14 @@ impl Engine {
         self.resources.get(resource)?.evidence
     }
 
-    /// What announces a failure of a resource within a horizon, as the risk sees it: for training a model.
-    pub fn precursors(&self, resource: &ResourceId, horizon: Duration) -> Option<Precursors> {
-        self.resources.get(resource).map(|w| w.precursors(horizon, w.last_signal()))
+    /// What announces a failure of a resource, as the risk sees it: for training a model.
+    pub fn precursors(&self, resource: &ResourceId) -> Option<Precursors> {
+        self.resources.get(resource).map(|w| w.precursors(w.last_signal()))
     }
 
     /// How worn a resource is of which no vital sign is known, as the risk sees it: for training a model.
-    pub fn wear(&self, resource: &ResourceId, horizon: Duration) -> Option<[f32; 7]> {
-        self.resources.get(resource).and_then(|w| w.wear(horizon))
+    pub fn worn(&self, resource: &ResourceId) -> Option<Worn> {
+        self.resources.get(resource).and_then(Watched::worn)
     }
 
     /// Surprise (−log₁₀ of the tail probability) of the newest point of each series of a resource, largest first, and

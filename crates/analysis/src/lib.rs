@@ -28,6 +28,7 @@ mod course;
 mod detector;
 mod drift;
 mod exhaustion;
+mod informed;
 mod joint;
 mod links;
 mod normal;
@@ -39,7 +40,7 @@ mod sketch;
 mod source;
 mod stream;
 mod tail;
-mod wear;
+pub mod wear;
 mod whole;
 mod words;
 

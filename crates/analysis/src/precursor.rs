@@ -1,8 +1,8 @@
 //! What announces a failure: figures without units, made of the vital signs of one resource.
 //!
 //! Each vital sign speaks in a role. Of each role fifteen figures are taken ([`FIGURES`]), the worst instance each:
-//! the present against known limits, the present against the own normal, and what each slope adds within the horizon,
-//! as a share of the room that is left. What is not known stays at its value in ordinary operation, and so neither
+//! the present against known limits, the present against the own normal, and what each slope adds within the next
+//! [`AHEAD`] points, as a share of the room that is left. So they do not depend on the horizon that is asked about. What is not known stays at its value in ordinary operation, and so neither
 //! alarms nor calms.
 
 use echobase_types::assessment::Vital;
@@ -37,6 +37,8 @@ pub enum Role {
 pub const ROLES: usize = 9;
 /// Figures per role.
 pub const PER_ROLE: usize = 15;
+/// How many points ahead a slope is followed.
+pub const AHEAD: f64 = 60.0;
 /// All figures.
 pub const FIGURES: usize = ROLES * PER_ROLE;
 
@@ -85,16 +87,18 @@ pub struct Precursors {
     pub figures: [f32; FIGURES],
     /// Points of the shortest history that speaks.
     pub history: u32,
+    /// Seconds between two points: of the slowest vital sign that speaks; 0 where none does.
+    pub step: f64,
 }
 
 impl Default for Precursors {
     fn default() -> Self {
-        Self { figures: [f32::NAN; FIGURES], history: u32::MAX }
+        Self { figures: [f32::NAN; FIGURES], history: u32::MAX, step: 0.0 }
     }
 }
 
 impl Precursors {
-    /// Adds a vital sign. `points` is the horizon in points of its series.
+    /// Adds a vital sign. `points` is how many of its points lie within what is looked ahead.
     pub(crate) fn add(&mut self, role: Role, course: &Course, outlook: Option<Outlook>, points: f32) {
         self.history = self.history.min(course.count());
         let room = room(role, course);

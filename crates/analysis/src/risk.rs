@@ -23,6 +23,7 @@
 mod horizons;
 mod layer;
 mod model;
+mod wear_weights;
 mod weights;
 
 use std::collections::VecDeque;
@@ -38,12 +39,13 @@ pub use horizons::HORIZONS;
 pub(crate) use horizons::{Rung, ladder, likely_in};
 pub use layer::{Evidence, ROLE_NAMES, RiskLayer};
 pub(crate) use layer::{log_odds, moved};
-pub use model::{RiskModel, Tree};
+pub use model::{Curve, RiskModel, Tree, WearModel};
 
 /// What the model was fitted on, for those who must judge how far to trust it.
 pub const PROVENANCE: &str = "Shipped with Echobase: hazards by formula, and 360 small trees learned from generated \
-    runs of nineteen kinds, ten of which end in failure. Of kinds that it has not seen it foresees fewer. Nothing of your \
-    own history is in it; incidents that you label show how far it holds here.";
+    runs of thirty-five kinds, eighteen of which end in failure, and of random faults at several time scales. Of kinds \
+    that it has not seen it foresees fewer. Nothing of your own history is in it; incidents that you label show how far it \
+    holds here.";
 
 /// What is said without knowledge, and the least that is said with it.
 pub const BASE_RATE: f64 = 0.01;
@@ -118,7 +120,9 @@ pub(crate) fn harm_hazard(ratio: f64) -> f64 {
 pub(crate) fn degradation_hazard(now: f64, past: &Degradation, horizon: Duration) -> (f64, Option<Duration>) {
     const GRAVE: f64 = 3.2;
     let (growth, lasted) = past.trend();
-    let ahead = (growth * lasted.min(horizon.as_secs_f64())).clamp(-1.0, 2.0) * (now / 0.5).min(1.0);
+    // What gets worse goes on for as long as it lasted, within the horizon; what gets better does so whatever the horizon.
+    let reach = if growth > 0.0 { lasted.min(horizon.as_secs_f64()) } else { lasted };
+    let ahead = (growth * reach).clamp(-1.0, 2.0) * (now / 0.5).min(1.0);
     let hazard = 1.0 / (1.0 + (-1.35 * (now + ahead - GRAVE)).exp());
     let floor = 1.0 / (1.0 + (1.35 * GRAVE).exp());
     let expected = (growth > 0.0 && now > 0.5 && now < GRAVE).then(|| (GRAVE - now) / growth);

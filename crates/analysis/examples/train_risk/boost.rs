@@ -1,36 +1,61 @@
-//! Gradient boosting of trees of depth four with monotone constraints (Friedman 2001; constraints as in XGBoost).
+//! Gradient boosting of trees of depth four with monotone constraints (Friedman 2001; constraints as in XGBoost) for
+//! the time that is left: one score for all horizons.
+//!
+//! P(T ≤ h) = σ(aₕ + score): proportional odds (McCullagh 1980). Each row is asked about every horizon of [`HORIZONS`];
+//! whether it fails between one and two horizons ahead is not asked.
 
 use echobase_analysis::precursor::{FIGURES, PER_ROLE, Role};
 use echobase_analysis::risk::Tree;
 
-const TREES: usize = 360;
+use crate::runs::Family;
+
+/// Horizons in rows, and how much each counts.
+pub(crate) const HORIZONS: [f32; 7] = [5.0, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0];
+const COUNTS: [f32; 7] = [0.1, 0.2, 0.3, 1.0, 0.3, 0.1, 0.05];
+
 const RATE: f32 = 0.15;
 /// Pull of each answer to 0, and the least curvature of a leaf.
 const RIDGE: f64 = 2.0;
 const LEAST: f64 = 15.0;
 const BINS: usize = 64;
+/// Every tree sees one of so many rows in turn (stochastic boosting, Friedman 2002).
+const ROWS: usize = 2;
 /// Every tree looks at a part of the figures: one of so many is left out in turn.
 const TURNS: usize = 3;
 
-/// What is learned from.
-#[derive(Default)]
-pub(crate) struct Rows {
-    pub(crate) figures: Vec<[f32; FIGURES]>,
-    pub(crate) labels: Vec<bool>,
-    pub(crate) weights: Vec<f32>,
+/// What is learned from: a row of a run.
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub(crate) figures: [f32; FIGURES],
+    /// Rows to the collapse; infinite where none came.
+    pub(crate) left: f32,
+    /// How many rows it stands for.
+    pub(crate) thin: f32,
+    pub(crate) family: Family,
+    /// Which run, and which row of it.
+    pub(crate) place: (u32, u32),
 }
 
-impl Rows {
-    /// What is not known is ordinary.
-    pub(crate) fn fill(&mut self, ordinary: &[f32; FIGURES]) {
-        for row in &mut self.figures {
-            for (figure, ordinary) in row.iter_mut().zip(ordinary) {
-                if !figure.is_finite() {
-                    *figure = *ordinary;
-                }
+impl Row {
+    pub(crate) fn weight(&self) -> f32 {
+        self.family.weight() * self.thin
+    }
+}
+
+/// What is not known is ordinary.
+pub(crate) fn fill(rows: &mut [Row], ordinary: &[f32; FIGURES]) {
+    for row in rows {
+        for (figure, ordinary) in row.figures.iter_mut().zip(ordinary) {
+            if !figure.is_finite() {
+                *figure = *ordinary;
             }
         }
     }
+}
+
+/// Whether a row fails within a horizon; `None` where it is not asked: between one and two horizons.
+pub(crate) fn fails_within(left: f32, horizon: f32) -> Option<bool> {
+    (left <= horizon || left > 2.0 * horizon).then_some(left <= horizon)
 }
 
 /// Whether more of a figure may only raise the risk. Of traffic either may.
@@ -51,7 +76,6 @@ fn is_mute(figure: usize) -> bool {
 
 /// What was learned.
 pub(crate) struct Booster {
-    pub(crate) base: f32,
     pub(crate) trees: Vec<Tree>,
 }
 
@@ -86,56 +110,79 @@ struct Split {
 }
 
 impl Booster {
-    pub(crate) fn log_odds(&self, figures: &[f32; FIGURES]) -> f32 {
-        self.base + self.trees.iter().map(|t| leaf(t, figures).1).sum::<f32>()
+    pub(crate) fn score(&self, figures: &[f32; FIGURES]) -> f32 {
+        self.trees.iter().map(|t| leaf(t, figures)).sum()
     }
 
-    pub(crate) fn train(rows: &Rows) -> Self {
+    /// Learns so many trees from rows in which every figure is known.
+    pub(crate) fn train(rows: &[Row], trees: usize) -> Self {
         let edges: Vec<Vec<f32>> = (0..FIGURES).map(|f| edges(rows, f)).collect();
-        let binned: Vec<Vec<u8>> = (0..FIGURES)
-            .map(|f| rows.figures.iter().map(|r| edges[f].partition_point(|e| *e < r[f]) as u8).collect())
+        let binned: Vec<Vec<u8>> = edges
+            .iter()
+            .enumerate()
+            .map(|(f, edges)| {
+                rows.iter().map(|row| edges.partition_point(|e| *e < row.figures[f]) as u8).collect()
+            })
             .collect();
-        let positive: f64 =
-            rows.weights.iter().zip(&rows.labels).filter(|(_, l)| **l).map(|(w, _)| f64::from(*w)).sum();
-        let all: f64 = rows.weights.iter().map(|w| f64::from(*w)).sum();
-        let base = (positive / (all - positive)).ln() as f32;
-        let mut odds = vec![base; rows.labels.len()];
-        let mut trees = Vec::with_capacity(TREES);
-        for turn in 0..TREES {
-            let slopes: Vec<(f32, f32)> = odds
-                .iter()
-                .zip(&rows.labels)
-                .zip(&rows.weights)
-                .map(|((o, label), w)| {
-                    let p = 1.0 / (1.0 + (-o).exp());
-                    (w * (p - if *label { 1.0 } else { 0.0 }), w * (p * (1.0 - p)).max(1e-6))
-                })
-                .collect();
-            let tree = grow(turn, &binned, &edges, &slopes);
-            for (o, figures) in odds.iter_mut().zip(&rows.figures) {
-                *o += leaf(&tree, figures).1;
+        let mut offsets = HORIZONS.map(|h| {
+            let (mut hits, mut all) = (1.0, 2.0);
+            for row in rows {
+                if let Some(fails) = fails_within(row.left, h) {
+                    all += row.weight();
+                    hits += if fails { row.weight() } else { 0.0 };
+                }
             }
-            trees.push(tree);
+            (hits / (all - hits)).ln()
+        });
+        let mut scores = vec![0.0_f32; rows.len()];
+        let mut slopes = vec![(0.0_f32, 0.0_f32); rows.len()];
+        let mut all = Vec::with_capacity(trees);
+        for turn in 0..trees {
+            let mut of_offsets = [Sum::default(); HORIZONS.len()];
+            for (at, slope) in slopes.iter_mut().enumerate() {
+                *slope = (0.0, 0.0);
+                if !(at + turn).is_multiple_of(ROWS) {
+                    continue;
+                }
+                let weight = rows[at].weight();
+                for (k, horizon) in HORIZONS.into_iter().enumerate() {
+                    let Some(fails) = fails_within(rows[at].left, horizon) else { continue };
+                    let p = 1.0 / (1.0 + (-(scores[at] + offsets[k])).exp());
+                    let (g, h) = (p - f32::from(u8::from(fails)), (p * (1.0 - p)).max(1e-6));
+                    slope.0 += weight * COUNTS[k] * g;
+                    slope.1 += weight * COUNTS[k] * h;
+                    of_offsets[k].gradient += f64::from(weight * g);
+                    of_offsets[k].curvature += f64::from(weight * h);
+                }
+            }
+            for (offset, sum) in offsets.iter_mut().zip(of_offsets) {
+                *offset -= (0.3 * sum.gradient / (sum.curvature + 1.0)) as f32;
+            }
+            let seen: Vec<usize> = (0..rows.len()).filter(|at| (at + turn).is_multiple_of(ROWS)).collect();
+            let tree = grow(turn, &binned, &edges, &slopes, &seen);
+            for (score, row) in scores.iter_mut().zip(rows) {
+                *score += leaf(&tree, &row.figures);
+            }
+            all.push(tree);
         }
-        Self { base, trees }
+        Self { trees: all }
     }
 }
 
-fn leaf(tree: &Tree, figures: &[f32; FIGURES]) -> (usize, f32) {
+fn leaf(tree: &Tree, figures: &[f32; FIGURES]) -> f32 {
     let mut at = 0;
     for _ in 0..4 {
         let (figure, threshold) = tree.questions[at];
         at = 2 * at + 1 + usize::from(figures[usize::from(figure)] > threshold);
     }
-    (at - 15, tree.answers[at - 15])
+    tree.answers[at - 15]
 }
 
 /// Upper ends of the bins of a figure: quantiles.
-fn edges(rows: &Rows, figure: usize) -> Vec<f32> {
-    let mut values: Vec<f32> = rows.figures.iter().map(|r| r[figure]).collect();
-    // Positive rows are few and far out: their quantiles count as well.
-    let mut rare: Vec<f32> =
-        rows.figures.iter().zip(&rows.labels).filter(|(_, l)| **l).map(|(r, _)| r[figure]).collect();
+fn edges(rows: &[Row], figure: usize) -> Vec<f32> {
+    let mut values: Vec<f32> = rows.iter().map(|r| r.figures[figure]).collect();
+    // Rows before a collapse are few and far out: their quantiles count as well.
+    let mut rare: Vec<f32> = rows.iter().filter(|r| r.left <= 60.0).map(|r| r.figures[figure]).collect();
     values.sort_by(f32::total_cmp);
     rare.sort_by(f32::total_cmp);
     let half = BINS / 2;
@@ -148,26 +195,56 @@ fn edges(rows: &Rows, figure: usize) -> Vec<f32> {
     all
 }
 
-fn grow(turn: usize, binned: &[Vec<u8>], edges: &[Vec<f32>], slopes: &[(f32, f32)]) -> Tree {
+/// The best split of each node of a level by some of the figures.
+fn splits(
+    figures: &[usize],
+    binned: &[Vec<u8>],
+    edges: &[Vec<f32>],
+    slopes: &[(f32, f32)],
+    seen: &[usize],
+    place: &[u8],
+    bounds: &[(f64, f64)],
+    first: usize,
+) -> Vec<Option<Split>> {
+    let mut best: Vec<Option<Split>> = vec![None; bounds.len()];
+    for &figure in figures {
+        let mut bins = vec![[Sum::default(); BINS + 1]; bounds.len()];
+        let of_figure = &binned[figure];
+        for (at, row) in place.iter().zip(seen) {
+            let (g, h) = slopes[*row];
+            let sum = &mut bins[usize::from(*at) - first][usize::from(of_figure[*row])];
+            sum.gradient += f64::from(g);
+            sum.curvature += f64::from(h);
+        }
+        for (node, bins) in bins.iter().enumerate() {
+            let found = split(figure, bins, edges[figure].len(), bounds[node]);
+            if let Some(found) = found.filter(|s| best[node].is_none_or(|b| s.gain > b.gain)) {
+                best[node] = Some(found);
+            }
+        }
+    }
+    best
+}
+
+fn grow(turn: usize, binned: &[Vec<u8>], edges: &[Vec<f32>], slopes: &[(f32, f32)], seen: &[usize]) -> Tree {
     let mut tree = Tree { questions: [(0, 1e30); 15], answers: [0.0; 16] };
-    let mut place = vec![0_u8; slopes.len()];
+    let mut place = vec![0_u8; seen.len()];
     let mut bounds = [(f64::MIN, f64::MAX); 31];
     let mut answers = [0.0_f64; 31];
+    let figures: Vec<usize> =
+        (0..FIGURES).filter(|f| !is_mute(*f) && !(f + turn).is_multiple_of(TURNS)).collect();
+    let (one, other) = figures.split_at(figures.len() / 2);
     for level in 0..4 {
         let (first, count) = ((1 << level) - 1, 1 << level);
-        let mut best: Vec<Option<Split>> = vec![None; count];
-        for figure in (0..FIGURES).filter(|f| !is_mute(*f) && !(f + turn).is_multiple_of(TURNS)) {
-            let mut bins = vec![[Sum::default(); BINS + 1]; count];
-            for ((at, bin), (g, h)) in place.iter().zip(&binned[figure]).zip(slopes) {
-                let sum = &mut bins[usize::from(*at) - first][usize::from(*bin)];
-                sum.gradient += f64::from(*g);
-                sum.curvature += f64::from(*h);
-            }
-            for (node, bins) in bins.iter().enumerate() {
-                let found = split(figure, bins, edges[figure].len(), bounds[first + node]);
-                if let Some(found) = found.filter(|s| best[node].is_none_or(|b| s.gain > b.gain)) {
-                    best[node] = Some(found);
-                }
+        let of_level = bounds[first..first + count].to_vec();
+        let look = |figures| splits(figures, binned, edges, slopes, seen, &place, &of_level, first);
+        let (mut best, rest) = std::thread::scope(|scope| {
+            let rest = scope.spawn(|| look(other));
+            (look(one), rest.join().unwrap_or_default())
+        });
+        for (best, other) in best.iter_mut().zip(rest) {
+            if other.is_some_and(|o| best.is_none_or(|b| o.gain > b.gain)) {
+                *best = other;
             }
         }
         for (node, found) in best.iter().enumerate() {
@@ -184,9 +261,9 @@ fn grow(turn: usize, binned: &[Vec<u8>], edges: &[Vec<f32>], slopes: &[(f32, f32
                 bounds[right].0 = bounds[right].0.max(middle);
             }
         }
-        for (row, at) in place.iter_mut().enumerate() {
+        for (at, row) in place.iter_mut().zip(seen) {
             let node = usize::from(*at) - first;
-            let is_above = best[node].is_some_and(|s| usize::from(binned[s.figure][row]) > s.bin);
+            let is_above = best[node].is_some_and(|s| usize::from(binned[s.figure][*row]) > s.bin);
             *at = 2 * *at + 1 + u8::from(is_above);
         }
     }

@@ -14,10 +14,9 @@ use crate::risk::{
 };
 use crate::stability::{Term, WORST};
 use crate::stream::Stream;
-use crate::{wear, words};
+use crate::wear::Worn;
+use crate::words;
 
-/// How far ahead the learned model was measured, in points of the series: beyond it, it does not speak.
-const REACH_POINTS: f64 = 60.0;
 /// Points of history from which on a learned model is heard, and from which on wholly.
 const HEARD: (f64, f64) = (60.0, 120.0);
 
@@ -49,9 +48,10 @@ pub(super) fn risk(
     model: &RiskModel,
     layer: &RiskLayer,
 ) -> (Risk, Option<Evidence>) {
-    let reach = reach(view);
+    let precursory = precursory(view, model);
+    let reach = precursory.reach(model);
     let speakers = speakers(view, outlooks_here, horizon);
-    let learned = learned(view, model, within(horizon, reach));
+    let learned = learned(view, &precursory, model, horizon);
     let is_known = learned.probability > 0.0
         || view.watched.streams().any(Stream::is_known)
         || view.terms.iter().any(|t| t.metric == "up");
@@ -72,7 +72,7 @@ pub(super) fn risk(
     };
     let watched = if is_known { watched_for(view) } else { Duration::ZERO };
     let rungs = HORIZONS.map(|horizon| {
-        let shipped = if is_known { probability(view, model, horizon, reach) } else { risk::BASE_RATE };
+        let shipped = if is_known { probability(view, &precursory, model, horizon) } else { risk::BASE_RATE };
         Rung { horizon, probability: risk::moved(shipped, shift), reach, watched }
     });
     told.horizons = risk::ladder(&rungs, (horizon, told.probability));
@@ -81,37 +81,10 @@ pub(super) fn risk(
 }
 
 /// The probability for one of the fixed horizons.
-fn probability(view: &View<'_>, model: &RiskModel, horizon: Duration, reach: Option<Duration>) -> f64 {
+fn probability(view: &View<'_>, precursory: &Precursory, model: &RiskModel, horizon: Duration) -> f64 {
     let outlooks = outlooks(view.watched, view.now, horizon);
     let hazards = speakers(view, &outlooks, horizon).into_iter().map(|(probability, _)| probability);
-    let learned = learned_probability(view, model, within(horizon, reach));
-    risk::together(hazards, learned)
-}
-
-/// A horizon cut to how far the learned model was measured: what it sees within its reach may happen within any longer
-/// time as well.
-fn within(horizon: Duration, reach: Option<Duration>) -> Duration {
-    reach.map_or(horizon, |reach| horizon.min(reach))
-}
-
-/// How far ahead the learned model was measured at the steps of this resource; `None` where it is not heard.
-fn reach(view: &View<'_>) -> Option<Duration> {
-    let steps = |step: f64| Duration::from_secs_f64(1.02 * REACH_POINTS * step);
-    let is_heard = |count: u32| f64::from(count) > HEARD.0;
-    let watched = view.watched;
-    let of_signs = watched
-        .streams()
-        .filter(|s| Role::of(s.vital).is_some() && s.course.count() > 0 && s.channel.pace.is_fresh(view.now));
-    let fastest = of_signs
-        .map(|s| (s.channel.pace.step(), s.course.count()))
-        .reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
-    if let Some((step, count)) = fastest {
-        return is_heard(count).then(|| steps(step));
-    }
-    if watched.streams().next().is_some() || !is_heard(watched.wear_history().saturating_mul(4)) {
-        return None;
-    }
-    watched.plains().map(|(_, p)| p.channel.pace.step()).reduce(f64::min).map(steps)
+    risk::together(hazards, precursory.within(model, horizon))
 }
 
 /// For how long the longest series that still comes was watched.
@@ -209,35 +182,75 @@ fn heard(history: u32) -> f64 {
     ((f64::from(history) - HEARD.0) / (HEARD.1 - HEARD.0)).clamp(0.0, 1.0)
 }
 
-/// What the learned model goes by, and how far it is heard.
+/// What the learned model goes by, and how far it is heard. It is the same for every horizon.
 enum Precursory {
-    /// Where the vital signs are heading.
-    Signs(Box<Precursors>, f64),
+    /// Where the vital signs are heading, and how near a failure is by that.
+    Signs(Box<Precursors>, f32, f64),
     /// How worn a resource is of which no vital sign is known.
-    Wear([f32; wear::FIGURES], f64),
+    Wear(Worn, f64),
     /// Nothing.
     Silent,
 }
 
-fn precursory(view: &View<'_>, horizon: Duration) -> Precursory {
+fn precursory(view: &View<'_>, model: &RiskModel) -> Precursory {
     let watched = view.watched;
-    if let Some(wear) = watched.wear(horizon) {
-        return Precursory::Wear(wear, heard(watched.wear_history().saturating_mul(4)));
+    if let Some(worn) = watched.worn() {
+        return Precursory::Wear(worn, heard(watched.wear_history().saturating_mul(4)));
     }
-    let precursors = watched.precursors(horizon, view.now);
+    let precursors = watched.precursors(view.now);
     let history = heard(precursors.history);
     if history <= 0.0 || Role::ALL.into_iter().all(|r| !precursors.speaks(r)) {
         return Precursory::Silent;
     }
-    Precursory::Signs(Box::new(precursors), history)
+    let score = model.score(&precursors);
+    Precursory::Signs(Box::new(precursors), score, history)
+}
+
+impl Precursory {
+    /// Seconds between two points.
+    fn step(&self) -> f64 {
+        match self {
+            Self::Signs(precursors, ..) => precursors.step.max(1e-3),
+            Self::Wear(worn, _) => worn.step.max(1e-3),
+            Self::Silent => 1.0,
+        }
+    }
+
+    /// A horizon in points.
+    fn points(&self, horizon: Duration) -> f64 {
+        horizon.as_secs_f64() / self.step()
+    }
+
+    /// How far ahead the learned model was measured at the steps of this resource; `None` where it is not heard. What it
+    /// sees within that may happen within any longer time as well.
+    fn reach(&self, model: &RiskModel) -> Option<Duration> {
+        let (signs, wear) = model.reach();
+        let points = match self {
+            Self::Signs(_, _, heard) if *heard > 0.0 => signs,
+            Self::Wear(_, heard) if *heard > 0.0 => wear,
+            _ => return None,
+        };
+        // Steps are never quite even.
+        Some(Duration::from_secs_f64(1.02 * points * self.step()))
+    }
+
+    /// The probability of a failure within a horizon.
+    fn within(&self, model: &RiskModel, horizon: Duration) -> f64 {
+        match self {
+            Self::Signs(_, score, heard) => heard * model.within(*score, self.points(horizon)),
+            Self::Wear(worn, heard) => heard * model.worn_within(&worn.figures, self.points(horizon)),
+            Self::Silent => 0.0,
+        }
+    }
 }
 
 /// What the learned model says, with what drives it.
-fn learned(view: &View<'_>, model: &RiskModel, horizon: Duration) -> Learned {
+fn learned(view: &View<'_>, precursory: &Precursory, model: &RiskModel, horizon: Duration) -> Learned {
     let watched = view.watched;
-    match precursory(view, horizon) {
+    let probability = precursory.within(model, horizon);
+    match precursory {
         Precursory::Silent => Learned::default(),
-        Precursory::Wear(wear, history) => {
+        Precursory::Wear(..) => {
             let drivers = watched.most_worn(3).into_iter().map(|(metric, series, away, share)| Hazard {
                 probability: share,
                 words: format!("{metric} is {} usual deviations from its early life", words::number(away)),
@@ -247,31 +260,14 @@ fn learned(view: &View<'_>, model: &RiskModel, horizon: Duration) -> Learned {
                 expected: 1.0,
                 expected_in: None,
             });
-            Learned {
-                probability: model.worn(&wear) * history,
-                drivers: drivers.collect(),
-                ..Learned::default()
-            }
+            Learned { probability, drivers: drivers.collect(), ..Learned::default() }
         }
-        Precursory::Signs(precursors, history) => {
-            let told = model.tell(&precursors);
+        Precursory::Signs(precursors, _, heard) => {
+            let told = model.tell(precursors, precursory.points(horizon));
             let drivers = Role::ALL.into_iter().zip(told.shares).filter(|(_, share)| *share > 0.0);
             let drivers = drivers.filter_map(|(role, share)| driver(watched, role, share)).collect();
-            Learned {
-                probability: told.probability * history,
-                drivers,
-                losses: told.losses.map(|l| l * history),
-            }
+            Learned { probability, drivers, losses: told.losses.map(|l| l * heard) }
         }
-    }
-}
-
-/// The probability of [`learned`] alone.
-fn learned_probability(view: &View<'_>, model: &RiskModel, horizon: Duration) -> f64 {
-    match precursory(view, horizon) {
-        Precursory::Silent => 0.0,
-        Precursory::Wear(wear, history) => model.worn(&wear) * history,
-        Precursory::Signs(precursors, history) => model.probability(&precursors) * history,
     }
 }
 

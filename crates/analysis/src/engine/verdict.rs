@@ -40,7 +40,7 @@ pub(super) fn assess(
     let signs = signs(watched, now, config.sensitivity);
     let silence = silence(watched, now);
     let terms = terms(&signs, silence.as_ref(), dependency);
-    let stability = stability::judge(&terms);
+    let stability = stability::judge(&terms, watched.factors());
     let step = watched.streams().map(|s| s.channel.pace.step()).fold(60.0, f64::min);
     let degraded = degradation(&terms);
     past.observe(degraded, now, step);

@@ -1,5 +1,6 @@
 //! All that is known of one resource.
 
+mod informed;
 mod outlook;
 
 use std::collections::BTreeMap;
@@ -15,14 +16,14 @@ use super::together::{Together, Voice};
 use crate::anomaly::{Subject, Transition};
 use crate::channel::{Channel, Limits, Seen};
 use crate::counter::{Counter, Increase};
-use crate::course::Course;
 use crate::detector::Detector;
+use crate::informed::Informed;
 use crate::links;
 use crate::risk::{Degradation, Evidence};
 use crate::source::{Emptiness, Figures, Source};
 use crate::stream::{Origin, Stream};
 use crate::vital::{self, Mapped, Reading, Scale, Vitals};
-use crate::wear::Wear;
+use crate::wear::{Decline, Wear};
 use crate::words::{self, Quantity};
 
 /// Points closer in time than this are one moment.
@@ -105,8 +106,9 @@ pub(super) struct Watched {
     pub(super) degradation: Degradation,
     /// What the shipped model said when it was last asked; `None` while the history is too short.
     pub(super) evidence: Option<Evidence>,
+    informed: Informed,
     /// How the wear goes, and the signal up to which it was followed.
-    decline: Course,
+    decline: Decline,
     declined: Timestamp,
 }
 
@@ -130,7 +132,8 @@ impl Watched {
             together: Together::new(),
             degradation: Degradation::default(),
             evidence: None,
-            decline: Course::default(),
+            informed: Informed::default(),
+            decline: Decline::default(),
             declined: Timestamp::from_micros(i64::MIN),
         }
     }
@@ -399,6 +402,7 @@ impl Watched {
         dirty.clear();
         self.dirty = dirty;
         self.judge_together(moment, limits);
+        self.learn_weights(moment);
     }
 
     /// Judges all series of the moment together.
@@ -590,6 +594,7 @@ impl Watched {
                 }
             }
         }
+        self.learn_weights(end);
     }
 
     /// Closes the interval of spans that is over by now.

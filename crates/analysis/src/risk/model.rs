@@ -2,7 +2,7 @@
 //!
 //! The weights are data ([`weights`]) with a version, printed by the example `train_risk`.
 
-use super::weights;
+use super::{wear_weights, weights};
 use crate::precursor::{FIGURES, Precursors, ROLES, Role};
 use crate::wear;
 
@@ -28,50 +28,64 @@ impl Tree {
     }
 }
 
+/// What a score says about one horizon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Curve {
+    /// The horizon in points.
+    pub points: f32,
+    /// The probability at each knot of the model.
+    pub probabilities: &'static [f32],
+}
+
 /// Everything that makes a risk of precursors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RiskModel {
     /// Which model this is; told on the model card.
     pub version: &'static str,
-    /// Log-odds before any tree.
-    pub base: f32,
-    /// The trees.
+    /// The trees; what they say sums up to the score: how near a failure is.
     pub trees: &'static [Tree],
     /// Each figure in ordinary operation: what is not known is taken to be so.
     pub ordinary: &'static [f32],
-    /// Log-odds to probability, straight in between: rising in both.
-    pub curve: &'static [(f32, f32)],
-    /// Log-odds of the wear of a resource without vital signs: a constant, then a weight for each of its figures.
-    pub wear: [f32; 1 + wear::FIGURES],
+    /// Scores at which the curves are given; straight in between.
+    pub knots: &'static [f32],
+    /// Score to probability for each horizon that was learned, shortest first: rising with the score and from one to
+    /// the next.
+    pub curves: &'static [Curve],
+    /// For resources without vital signs.
+    pub wear: WearModel,
 }
 
-/// What the model says, and of what.
+/// What wear says: log-odds of the end within a horizon, by proportional odds (McCullagh 1980).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WearModel {
+    /// Horizon in points and its constant, rising in both.
+    pub offsets: &'static [(f32, f32)],
+    /// A weight for each figure.
+    pub weights: [f32; wear::FIGURES],
+}
+
+/// What drives a probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Told {
-    pub(crate) probability: f64,
     /// Share of each role in it; they sum to 1, or all are 0.
     pub(crate) shares: [f64; ROLES],
-    /// What the log-odds lose once a role is ordinary; 0 where the probability is below [`TOLD`].
+    /// What the score loses once a role is ordinary; 0 where the probability is below [`TOLD`].
     pub(crate) losses: [f64; ROLES],
 }
 
 /// From this probability on it is told what drives it.
 const TOLD: f64 = 0.01;
 
-/// Log-odds of the wear, fitted by logistic regression (ridge 1) to the 100 engines of NASA's C-MAPSS FD001, which ran
-/// to their end: a constant, mean, 15th, 50th and 85th percentile, ln(mean + 0.2), and what the mean gains at two speeds.
-const WEAR: [f32; 1 + wear::FIGURES] = [-10.2, -0.814, -0.729, 2.184, 0.0426, 0.568, 3.916, 3.429];
-
 impl RiskModel {
     /// The model that ships.
     pub fn shipped() -> Self {
         Self {
             version: weights::VERSION,
-            base: weights::BASE,
             trees: &weights::TREES,
             ordinary: &weights::ORDINARY,
-            curve: &weights::CURVE,
-            wear: WEAR,
+            knots: &weights::KNOTS,
+            curves: &weights::CURVES,
+            wear: wear_weights::WEAR,
         }
     }
 
@@ -86,16 +100,16 @@ impl RiskModel {
         figures
     }
 
-    /// The probability alone.
-    pub(crate) fn probability(&self, precursors: &Precursors) -> f64 {
-        f64::from(self.calibrated(self.log_odds(&self.filled(precursors))))
+    /// How near a failure is, on the scale of the knots.
+    pub(crate) fn score(&self, precursors: &Precursors) -> f32 {
+        self.sum(&self.filled(precursors))
     }
 
-    /// The probability and what drives it: the share of a role is what the log-odds lose once it is ordinary.
-    pub(crate) fn tell(&self, precursors: &Precursors) -> Told {
+    /// What drives the probability within so many points: the share of a role is what the score loses once it is ordinary.
+    pub(crate) fn tell(&self, precursors: &Precursors, points: f64) -> Told {
         let figures = self.filled(precursors);
-        let all = self.log_odds(&figures);
-        let probability = f64::from(self.calibrated(all));
+        let all = self.sum(&figures);
+        let probability = self.within(all, points);
         let mut shares = [0.0; ROLES];
         if probability >= TOLD {
             for role in Role::ALL.into_iter().filter(|r| precursors.speaks(*r)) {
@@ -104,7 +118,7 @@ impl RiskModel {
                 if let (Some(to), Some(from)) = (without.get_mut(range.clone()), self.ordinary.get(range)) {
                     to.copy_from_slice(from);
                 }
-                shares[role as usize] = f64::from((all - self.log_odds(&without)).max(0.0));
+                shares[role as usize] = f64::from((all - self.sum(&without)).max(0.0));
             }
         }
         let losses = shares;
@@ -112,36 +126,70 @@ impl RiskModel {
         if sum > 0.0 {
             shares.iter_mut().for_each(|s| *s /= sum);
         }
-        Told { probability, shares, losses }
+        Told { shares, losses }
     }
 
-    fn log_odds(&self, figures: &[f32; FIGURES]) -> f32 {
-        self.base + self.trees.iter().map(|t| t.answer(figures)).sum::<f32>()
+    fn sum(&self, figures: &[f32; FIGURES]) -> f32 {
+        self.trees.iter().map(|t| t.answer(figures)).sum()
     }
 
-    /// Through the curve; beyond its ends it stays where it ends.
-    fn calibrated(&self, log_odds: f32) -> f32 {
-        let Some((first, last)) = self.curve.first().zip(self.curve.last()) else {
-            return 1.0 / (1.0 + (-log_odds).exp());
-        };
-        if log_odds <= first.0 {
-            return first.1;
+    /// The probability of failing within so many points. It never falls with the score nor with the horizon.
+    pub(crate) fn within(&self, score: f32, points: f64) -> f64 {
+        let learned = self.curves.iter().map(|c| {
+            let probability = interpolated(self.knots, c.probabilities, score);
+            (f64::from(c.points), f64::from(probability))
+        });
+        at_horizon(learned, points)
+    }
+
+    /// How many points ahead was learned: of vital signs, and of wear.
+    pub(crate) fn reach(&self) -> (f64, f64) {
+        let last = |points: Option<f32>| f64::from(points.unwrap_or(0.0));
+        (last(self.curves.last().map(|c| c.points)), last(self.wear.offsets.last().map(|o| o.0)))
+    }
+
+    /// The probability that a resource without vital signs is at its end within so many points. It never falls with the
+    /// horizon.
+    pub(crate) fn worn_within(&self, figures: &[f32; wear::FIGURES], points: f64) -> f64 {
+        let sum: f32 = self.wear.weights.iter().zip(figures).map(|(w, f)| w * f).sum();
+        let learned = self.wear.offsets.iter().map(|(points, offset)| {
+            let probability = 1.0 / (1.0 + (-(offset + sum)).exp());
+            (f64::from(*points), f64::from(probability))
+        });
+        at_horizon(learned, points)
+    }
+}
+
+/// The probability at a horizon, from those at the horizons that were learned (points, probability; both rising).
+///
+/// Between two of them the force of failure, −ln(1 − P), goes straight with the logarithm of the horizon, below the
+/// first straight with the horizon itself. Beyond the last it stays: nothing was learned of what lies there, so that what
+/// is said is the least.
+fn at_horizon(learned: impl Iterator<Item = (f64, f64)>, points: f64) -> f64 {
+    let survived = |force: f64| 1.0 - (-force).exp();
+    let mut before = None;
+    for (to, probability) in learned {
+        let force = -(1.0 - probability.min(0.999)).ln();
+        let (from, least) = before.unwrap_or((0.0, 0.0));
+        if points <= to {
+            let share =
+                if from > 0.0 { (points / from).ln() / (to / from).ln() } else { points.max(0.0) / to };
+            return survived(least + share * (force - least));
         }
-        for pair in self.curve.windows(2) {
-            let [(x0, y0), (x1, y1)] = [pair[0], pair[1]];
-            if log_odds <= x1 {
-                return y0 + (y1 - y0) * (log_odds - x0) / (x1 - x0).max(1e-6);
-            }
-        }
-        last.1
+        before = Some((to, force.max(least)));
     }
+    survived(before.map_or(0.0, |(_, force)| force))
+}
 
-    /// The probability that a resource without vital signs is at its end within the horizon.
-    pub(crate) fn worn(&self, figures: &[f32; wear::FIGURES]) -> f64 {
-        let [constant, weights @ ..] = self.wear;
-        let odds: f32 = constant + weights.iter().zip(figures).map(|(w, f)| w * f).sum::<f32>();
-        f64::from(1.0 / (1.0 + (-odds).exp()))
-    }
+/// Straight between the knots; beyond their ends it stays where it ends.
+fn interpolated(knots: &[f32], values: &[f32], at: f32) -> f32 {
+    let above = knots.partition_point(|k| *k < at);
+    let value = |i: usize| values.get(i).or(values.last()).copied().unwrap_or(0.0);
+    let Some(below) = above.checked_sub(1).filter(|_| above < knots.len()) else {
+        return value(above);
+    };
+    let share = (at - knots[below]) / (knots[above] - knots[below]).max(1e-6);
+    value(below) + share * (value(above) - value(below))
 }
 
 #[cfg(test)]
@@ -157,26 +205,50 @@ mod tests {
             for (to, from) in figures.iter_mut().zip(v) {
                 *to = from.unwrap_or(f32::NAN);
             }
-            Precursors { figures, history: 500 }
+            Precursors { figures, history: 500, step: 60.0 }
+        })
+    }
+
+    fn wear() -> impl Strategy<Value = [f32; wear::FIGURES]> {
+        prop::collection::vec(-2.0..8.0_f32, wear::FIGURES).prop_map(|v| {
+            let mut figures = [0.0; wear::FIGURES];
+            figures.copy_from_slice(&v);
+            figures
         })
     }
 
     proptest! {
         #[test]
-        fn it_is_a_probability_and_the_shares_of_its_roles_sum_to_one_or_none(p in precursors()) {
-            let told = RiskModel::shipped().tell(&p);
-            prop_assert!((0.0..=0.99).contains(&told.probability));
-            let sum: f64 = told.shares.iter().sum();
-            prop_assert!(told.shares.iter().all(|s| *s >= 0.0) && ((sum - 1.0).abs() < 1e-9 || sum == 0.0));
+        fn the_shares_of_the_roles_sum_to_one_or_none(p in precursors()) {
+            let shares = RiskModel::shipped().tell(&p, 60.0).shares;
+            let sum: f64 = shares.iter().sum();
+            prop_assert!(shares.iter().all(|s| *s >= 0.0) && ((sum - 1.0).abs() < 1e-9 || sum == 0.0));
         }
 
         #[test]
-        fn worse_figures_never_lower_it(p in precursors(), at in 0..FIGURES, more in 0.0..5.0_f32) {
+        fn a_longer_horizon_never_lowers_it(
+            p in precursors(), w in wear(), points in 0.0..3_000.0_f64, more in 0.0..3_000.0_f64,
+        ) {
+            let model = RiskModel::shipped();
+            let score = model.score(&p);
+            for (less, all) in [
+                (model.within(score, points), model.within(score, points + more)),
+                (model.worn_within(&w, points), model.worn_within(&w, points + more)),
+            ] {
+                prop_assert!((0.0..=0.999_001).contains(&less) && all >= less - 1e-12, "{less} {all}");
+            }
+        }
+
+        #[test]
+        fn worse_figures_never_lower_it_at_any_horizon(
+            p in precursors(), at in 0..FIGURES, more in 0.0..5.0_f32, points in 1.0..3_000.0_f64,
+        ) {
             prop_assume!(at / PER_ROLE != Role::Traffic as usize && p.figures[at].is_finite());
             let mut worse = p;
             worse.figures[at] += more;
             let model = RiskModel::shipped();
-            prop_assert!(model.tell(&worse).probability >= model.tell(&p).probability - 1e-4);
+            let of = |p: &Precursors| model.within(model.score(p), points);
+            prop_assert!(of(&worse) >= of(&p) - 1e-4);
         }
     }
 
@@ -188,10 +260,29 @@ mod tests {
             assert!(tree.questions.iter().all(|(f, _)| usize::from(*f) < FIGURES), "{tree:?}");
             assert!(tree.answers.iter().all(|a| a.is_finite()), "{tree:?}");
         }
-        let rises = |p: &[(f32, f32)]| p[0].0 < p[1].0 && p[0].1 <= p[1].1;
-        assert!(model.curve.windows(2).all(rises), "{:?}", model.curve);
-        assert!(model.curve.iter().all(|(x, y)| x.is_finite() && (0.0..=1.0).contains(y)));
-        let told = model.tell(&Precursors::default());
-        assert!(told.probability < 0.05, "{told:?}");
+        assert!(model.knots.is_sorted_by(|a, b| a < b), "{:?}", model.knots);
+        for curve in model.curves {
+            assert_eq!(curve.probabilities.len(), model.knots.len());
+            assert!(
+                curve.probabilities.is_sorted()
+                    && curve.probabilities.iter().all(|p| (0.0..=1.0).contains(p))
+            );
+        }
+        for pair in model.curves.windows(2) {
+            assert!(pair[0].points < pair[1].points);
+            assert!(pair[0].probabilities.iter().zip(pair[1].probabilities).all(|(a, b)| a <= b));
+        }
+        assert!(model.wear.offsets.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{:?}", model.wear.offsets);
+        let nothing = model.score(&Precursors::default());
+        assert!(model.within(nothing, 60.0) < 0.05);
+    }
+
+    #[test]
+    fn between_horizons_the_force_of_failure_is_straight_in_their_logarithm() {
+        let learned = || [(10.0, 0.1), (40.0, 0.4)].into_iter();
+        assert!((at_horizon(learned(), 10.0) - 0.1).abs() < 1e-12);
+        assert!((at_horizon(learned(), 5.0) - (1.0 - 0.9_f64.sqrt())).abs() < 1e-12);
+        assert!((at_horizon(learned(), 20.0) - (1.0 - (0.9 * 0.6_f64).sqrt())).abs() < 1e-12);
+        assert!((at_horizon(learned(), 1e6) - 0.4).abs() < 1e-12, "nothing was learned of what lies beyond");
     }
 }

@@ -2,29 +2,15 @@
 //!
 //! Where the runs came from and what it was measured at stands in `docs/guide/analysis.md`.
 
-use super::model::Tree;
+use super::model::{Curve, Tree};
 
 pub(super) const VERSION: &str = "collapse-1";
-pub(super) const BASE: f32 = -4.308;
+#[rustfmt::skip]
+pub(super) static KNOTS: [f32; 16] = [-8.282, -6.282, -4.285, -3.285, -2.285, -1.285, -0.585, 0.015, 0.515, 0.715, 1.215, 1.715, 2.415, 3.215, 4.2152, 5.715];
 
 #[rustfmt::skip]
-pub(super) static CURVE: [(f32, f32); 16] = [
-    (-12.59, 0.0005),
-    (-10.59, 0.0005),
-    (-8.593, 0.0005),
-    (-7.593, 0.0005),
-    (-6.593, 0.001401),
-    (-5.593, 0.003218),
-    (-4.893, 0.007521),
-    (-4.293, 0.01612),
-    (-3.793, 0.02933),
-    (-3.593, 0.5),
-    (-3.093, 0.505),
-    (-2.593, 0.51),
-    (-1.893, 0.517),
-    (-1.093, 0.525),
-    (-0.09276, 0.535),
-    (1.407, 0.8259),
+pub(super) static CURVES: [Curve; 1] = [
+    Curve { points: 60.0, probabilities: &[0.0005, 0.0005, 0.0005, 0.0005, 0.001401, 0.003218, 0.007521, 0.01612, 0.02933, 0.5, 0.505, 0.51, 0.517, 0.525, 0.535, 0.8259] },
 ];
 
 #[rustfmt::skip]

@@ -168,7 +168,8 @@ fn a_dependency_that_is_down_pulls_its_caller_down_and_cycles_end() {
     assert!(shop[62].stability.score < 0.7, "{}", tell(&shop[62]));
     let spread = shop[100..].iter().map(|a| a.stability.score);
     let (low, high) = spread.fold((1.0_f64, 0.0_f64), |(l, h), s| (l.min(s), h.max(s)));
-    assert!(high - low < 1e-6 && low > 0.2, "the cycle settles: {low} to {high}");
+    // Not wholly: meanwhile the weights learn what was informative of this outage.
+    assert!(high - low < 0.01 && low > 0.2, "the cycle settles: {low} to {high}");
     assert!(shop[119].stability.components[3].reasons[0].words.contains("service:orders"));
 }
 
