@@ -219,6 +219,7 @@ export function makeWorld(seed = 7, now = Date.now()) {
     alert('firing', 'warning', 'service:shop/orders', 'stability.low', 'service:shop/orders is at 0.34', 18),
     alert('firing', 'warning', 'service:shop/checkout', 'stability.low', 'service:shop/checkout is at 0.58', 12),
     alert('acknowledged', 'warning', 'engine:llama-3-8b', 'stability.low', 'engine:llama-3-8b is at 0.66', 40),
+    { ...alert('firing', 'critical', 'service:shop/orders', 'slo.page', 'Orders are taken burns 16.2 times too fast: a budget of 30 days is gone in 44 h', 7), labels: { slo: 'later' } },
     alert('resolved', 'critical', 'service:shop/front', 'intervention.rolled_back', 'an intervention on service:shop/front was rolled back', 690),
   ];
 
@@ -238,6 +239,34 @@ export function makeWorld(seed = 7, now = Date.now()) {
 
   const keys = [['otel-collector', ['ingest'], 60, 9], ['grafana read', ['read'], 5, 4000], ['old deploy bot', ['write', 'act'], -3, 90_000]].map(([name, scopes, days, used], i) => ({ id: uuid(rnd), name, principal_id: principals[3].id, prefix: `eb_${hex(rnd, 6)}`, scopes, created_at: iso(now - 30 * DAY), expires_at: iso(now + days * DAY), last_used_at: iso(now - used * 1000), revoked_at: i === 2 ? iso(now - DAY) : null }));
   const tenants = [{ id: 'default', name: 'Default', created_at: iso(now - 9 * DAY) }, { id: 'lab', name: 'The lab', created_at: iso(now - 2 * DAY) }];
+
+  const stretches = (n, step, rate) => {
+    let left = 1;
+    return Array.from({ length: n }, (_, i) => {
+      const r = rate(i);
+      left -= (r ?? 0) / n;
+      return { end_ms: now - (n - 1 - i) * step, good: r === null ? 0 : 5000, bad: r === null ? 0 : r * 25, rate: r, left };
+    });
+  };
+  const slo = (name, state, left, rate, sli, selector_resource, more = {}) => ({
+    id: uuid(rnd), version: 2, name, description: 'What the shop promised its customers.', selector_kind: null, selector_resource, sli: { threshold: null, good_when: null, vital: null, metric: null, ...sli },
+    target: 0.995, window_days: 30, created_at: iso(now - 40 * DAY), updated_at: iso(now - 3 * DAY),
+    status: {
+      state, words: 'in words', at: iso(now - 4_000), unit: sli.kind === 'vital' ? 'seconds' : 'requests', good: 4_301_220, bad: 4_301_220 * 0.005 * (1 - (left ?? 1)), attained: left === null ? null : 1 - 0.005 * (1 - left), covered: left === null ? 0 : 0.973, resources: 3, last_data_at: left === null ? null : iso(now - 9_000), left,
+      windows: [['page', 14.4, 3600, 300], ['page', 6, 21_600, 1800], ['ticket', 1, 259_200, 21_600]].map(([urgency, bar, long_s, short_s]) => ({ urgency, rate: bar, long_s, long: rate, short_s, short: left === null ? null : rate * 1.1, firing: left !== null && rate >= bar })),
+      forecast: left === null ? null : { rate, rate_low: rate * 0.4, rate_high: rate * 1.3, gone_in_s: left <= 0 ? 0 : rate > 1 ? (left / rate) * 30 * 86_400 : null, gone_in_soonest_s: left <= 0 ? 0 : (left / rate / 1.3) * 30 * 86_400, gone_in_latest_s: left <= 0 ? 0 : null, left_at_end: 1 - rate, left_at_end_low: 1 - rate * 1.3, left_at_end_high: 1 - rate * 0.4 },
+    },
+    history: stretches(60, 12 * 3_600_000, (i) => (left === null || i < 8 ? null : 0.6 + (i > 40 ? 0.9 : 0) + 0.3 * rnd())), recent: stretches(60, 360_000, (i) => (left === null ? null : i > 50 ? rate : 0.5 + rnd() * 0.3)), ...more,
+  });
+  const slos = [
+    slo('Orders are taken', 'page', 0.41, 16.2, { kind: 'requests' }, 'service:shop/orders'),
+    slo('The shop answers within 300 ms', 'ticket', 0.18, 2.4, { kind: 'latency', threshold: 0.3 }, 'service:shop/*'),
+    slo('Checkout is up', 'ok', 0.93, 0.2, { kind: 'vital', vital: 'up', good_when: 'at_least', threshold: 1 }, 'service:shop/checkout'),
+    slo('The front page does not fail', 'spent', -0.12, 0.7, { kind: 'requests' }, 'service:shop/front'),
+    slo('The night batch is in time', 'no_data', null, 0, { kind: 'metric', metric: 'batch.delay', good_when: 'at_most', threshold: 900 }, 'process:night'),
+  ];
+
+  alerts.find((a) => a.rule === 'slo.page').labels.slo = slos[0].id;
 
   const incidents = [['real', 'service:shop/orders', null, 300], ['expected', 'service:shop/front', 'http.server.request.duration', 900]].map(([label, resource_id, metric, minutes]) => ({ id: uuid(rnd), resource_id, label, metric, started_at: iso(now - minutes * 60_000), ended_at: iso(now - (minutes - 14) * 60_000), note: '', labelled_by: principals[1].id, labelled_at: iso(now - (minutes - 20) * 60_000) }));
   const card = () => ({
@@ -260,5 +289,5 @@ export function makeWorld(seed = 7, now = Date.now()) {
   ];
   const jobs = [{ id: uuid(rnd), kind: 'train_risk_model', title: 'the risk model, from labels', state: 'done', progress: 1, message: 'risk-3 was made and waits in the shadow, on 4 held-out failures: log loss 0.0311 against 0.0318: not lower by 5 %', started_at: iso(now - DAY), ended_at: iso(now - DAY + 41_000) }];
 
-  return { models, jobs, incidents, card, rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev };
+  return { slos, models, jobs, incidents, card, rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev };
 }

@@ -9,12 +9,12 @@ import { makeWorld } from './mock-data.mjs';
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; font-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png' };
-const ACTIONS = ['ProposeIntervention', 'ApproveIntervention', 'RejectIntervention', 'RollbackIntervention', 'Freeze', 'Unfreeze', 'AckAlert', 'LabelIncident', 'WriteModels', 'ReadSettings', 'WritePlaybooks', 'Backtest', 'Query', 'ReadLedger', 'VerifyLedger', 'ExportLedger', 'ReadPrincipals', 'WritePrincipals', 'ReadKeys', 'WriteKeys', 'ReadTenants', 'WriteTenants', 'ViewOverview', 'ReadResources', 'ReadSignals', 'ReadInterventions', 'ReadAlerts', 'ReadPlaybooks'];
+const ACTIONS = ['ProposeIntervention', 'ApproveIntervention', 'RejectIntervention', 'RollbackIntervention', 'Freeze', 'Unfreeze', 'AckAlert', 'LabelIncident', 'WriteModels', 'ReadSettings', 'WritePlaybooks', 'WriteSlos', 'ReadSlos', 'Backtest', 'Query', 'ReadLedger', 'VerifyLedger', 'ExportLedger', 'ReadPrincipals', 'WritePrincipals', 'ReadKeys', 'WriteKeys', 'ReadTenants', 'WriteTenants', 'ViewOverview', 'ReadResources', 'ReadSignals', 'ReadInterventions', 'ReadAlerts', 'ReadPlaybooks'];
 
 export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
   const world = makeWorld(seed);
   if (empty) {
-    for (const name of ['resources', 'interventions', 'alerts', 'playbooks', 'entries', 'keys', 'dependencies']) world[name] = [];
+    for (const name of ['resources', 'interventions', 'alerts', 'playbooks', 'entries', 'keys', 'dependencies', 'slos']) world[name] = [];
   }
   const streams = new Set();
   let event = 0;
@@ -130,7 +130,7 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
       publish('freezes', world.freezes);
       return world.freezes;
     }
-    if (at === 'GET /alerts') return page(world.alerts.filter((a) => !q.get('state') || a.state === q.get('state')), q);
+    if (at === 'GET /alerts') return page(world.alerts.filter((a) => (!q.get('state') || a.state === q.get('state')) && (!q.get('slo_id') || a.labels.slo === q.get('slo_id'))), q);
     if ((m = /^POST \/alerts\/([^/:]+):acknowledge$/.exec(at))) {
       const one = Object.assign(find(world.alerts, m[1], 'alert'), { state: 'acknowledged', ended_at: world.iso(Date.now()) });
       publish('alert', one);
@@ -158,6 +158,19 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
     if ((m = /^POST \/models\/([^/:]+):promote$/.exec(at)) || at === 'POST /models:rollback') {
       for (const one of world.models) Object.assign(one, { in_use: one.version === (m?.[1] ?? 'shipped'), state: one.version === (m?.[1] ?? 'shipped') ? 'champion' : 'retired', decision: 'by hand' });
       return world.models.find((one) => one.in_use);
+    }
+    if (at === 'GET /slos') return page(world.slos.filter((s) => !q.get('resource_id') || s.selector_resource === q.get('resource_id')).map((s) => ({ ...s, history: [], recent: [] })), q);
+    if ((m = /^GET \/slos\/([^/:]+)$/.exec(at))) return find(world.slos, m[1], 'objective');
+    if (at === 'POST /slos:preview') return { from: world.iso(Date.now() - body.days * 86_400_000), to: world.iso(Date.now()), words: `in the last ${body.days} days it would have told 2 pages and 1 ticket`, pages: 2, tickets: 1, alerts: [['page', 50, 49.2], ['ticket', 49, 40], ['page', 3, null]].map(([urgency, from, to]) => ({ urgency, from: world.iso(Date.now() - from * 3_600_000), to: to === null ? null : world.iso(Date.now() - to * 3_600_000), rate: 18.3 })), status: world.slos[0].status, history: world.slos[0].history };
+    if (at === 'POST /slos' || (m = /^PUT \/slos\/([^/:]+)$/.exec(at))) {
+      if (world.slos.some((s) => s.name === body.name && s.id !== m?.[1])) throw new Refused(409, 'The state does not allow it', `objective \`${body.name}\`: the name is taken`);
+      const one = m ? find(world.slos, m[1], 'objective') : { ...world.slos[2], id: world.uuid(world.rnd), version: 0 };
+      if (!m) world.slos.unshift(one);
+      return Object.assign(one, body, { version: one.version + 1 });
+    }
+    if ((m = /^DELETE \/slos\/([^/:]+)$/.exec(at))) {
+      world.slos.splice(world.slos.indexOf(find(world.slos, m[1], 'objective')), 1);
+      return undefined;
     }
     if (at === 'GET /playbooks') return page(world.playbooks, q);
     if ((m = /^GET \/playbooks\/([^/:]+)(\/versions)?$/.exec(at))) {
@@ -241,7 +254,7 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
     if (req.method !== 'GET' && req.headers['x-csrf-token'] !== 'mock-csrf') return problem(403, 'Not allowed', 'the request lacks the right `X-CSRF-Token`');
     try {
       const found = route(req.method, path, url.searchParams, body);
-      return json(found === undefined ? 204 : req.method === 'POST' && /^\/(interventions|playbooks|keys|principals|tenants)$/.test(path) ? 201 : 200, found);
+      return json(found === undefined ? 204 : req.method === 'POST' && /^\/(interventions|playbooks|slos|keys|principals|tenants)$/.test(path) ? 201 : 200, found);
     } catch (error) {
       if (error instanceof Refused) return problem(error.status, error.title, error.message, error.errors);
       console.error(error);

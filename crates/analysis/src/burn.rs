@@ -6,17 +6,31 @@
 //! short window falls below. Source: Google, The Site Reliability Workbook, chapter 5, "Multiwindow, Multi-Burn-Rate
 //! Alerts".
 //!
-//! State is bounded and small: events are counted in cells of 1, 6 and 72 minutes and 12 hours (about 7 kB for one
-//! objective), so that a window is known to a 60th of its length.
+//! State is bounded and small: events are counted in cells of 1, 6 and 72 minutes and 12 hours (about 10 kB for one
+//! objective of 30 days), so that a window is known to a 60th of its length. A minute without events counts neither
+//! way: it is not good, it is not known.
+
+mod backtest;
+mod forecast;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use echobase_types::Timestamp;
+use echobase_types::slo::{BurnReading, BurnStretch, Urgency};
+
+pub use backtest::{Backtest, Episode, backtest};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
+/// Windows are not shorter than this, however short the objective's: two reports of a sender that reports every
+/// minute, and twice that.
+const SHORTEST: (Duration, Duration) = (Duration::from_secs(360), Duration::from_secs(180));
+/// Bad events in the long window below which nobody is told: one failure of three requests at night is no page.
+const FEW: f64 = 3.0;
+/// No rule asks for more than this share of bad events, whatever the budget: an outage of nearly all is always told.
+const NEARLY_ALL: f64 = 0.95;
 
 /// An objective: this share of events is good, over this window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,15 +59,6 @@ impl Objective {
     pub fn budget(self) -> f64 {
         1.0 - self.target
     }
-}
-
-/// How an alert is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// It can wait for the day.
-    Ticket,
-    /// Somebody has to look now.
-    Page,
 }
 
 /// One pair of windows.
@@ -86,29 +91,6 @@ pub const RULES: [Rule; 3] = [
     },
 ];
 
-/// How fast the budget goes, seen through one rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Reading {
-    /// The rule.
-    pub rule: Rule,
-    /// Burn rate over the long window.
-    pub long: f64,
-    /// Burn rate over the short window.
-    pub short: f64,
-    /// Whether both are at or above the rule's rate.
-    pub is_firing: bool,
-}
-
-/// What is left of the budget, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Budget {
-    /// Share of the budget that is left over the whole window, at most 1; below 0 when it is overspent.
-    pub left: f64,
-    /// Time until it is gone if the last six hours go on, or the last hour where that is faster; `None` if it would
-    /// last beyond the window of the objective.
-    pub time_left: Option<Duration>,
-}
-
 /// Events of a stretch of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Cell {
@@ -116,6 +98,17 @@ struct Cell {
     index: i64,
     good: f64,
     bad: f64,
+    /// Minutes of which anything was counted.
+    minutes: u32,
+}
+
+/// Whether a count was the first of its cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    New,
+    Known,
+    /// Older than the ring reaches.
+    Gone,
 }
 
 /// Counts at one resolution, newest last.
@@ -136,28 +129,47 @@ impl Ring {
         time.as_micros().div_euclid((self.step.as_micros() as i64).max(1))
     }
 
-    fn add(&mut self, time: Timestamp, good: f64, bad: f64) {
+    fn add(&mut self, time: Timestamp, good: f64, bad: f64, minutes: u32) -> Place {
         let index = self.index(time);
-        let place = self.cells.partition_point(|cell| cell.index < index);
-        match self.cells.get_mut(place).filter(|cell| cell.index == index) {
+        if self.cells.back().is_some_and(|newest| index + self.reach as i64 <= newest.index) {
+            return Place::Gone;
+        }
+        let at = self.cells.partition_point(|cell| cell.index < index);
+        let place = match self.cells.get_mut(at).filter(|cell| cell.index == index) {
             Some(cell) => {
                 cell.good += good;
                 cell.bad += bad;
+                cell.minutes += minutes;
+                Place::Known
             }
-            None => self.cells.insert(place, Cell { index, good, bad }),
-        }
+            None => {
+                self.cells.insert(at, Cell { index, good, bad, minutes });
+                Place::New
+            }
+        };
         let newest = self.cells.back().map_or(index, |cell| cell.index);
         while self.cells.front().is_some_and(|cell| cell.index + self.reach as i64 <= newest) {
             self.cells.pop_front();
         }
+        place
+    }
+
+    /// The cells of the window that ends at `now`.
+    fn within(&self, now: Timestamp, window: Duration) -> impl DoubleEndedIterator<Item = &Cell> {
+        let (begin, end) = (self.index(now - window), self.index(now));
+        self.cells.iter().filter(move |cell| cell.index > begin && cell.index <= end)
     }
 
     /// Good and bad events of the window that ends at `now`.
     fn sum(&self, now: Timestamp, window: Duration) -> (f64, f64) {
-        let end = self.index(now);
-        let begin = self.index(now - window);
-        let inside = self.cells.iter().filter(|cell| cell.index > begin && cell.index <= end);
-        inside.fold((0.0, 0.0), |(good, bad), cell| (good + cell.good, bad + cell.bad))
+        let sum = |(good, bad), cell: &Cell| (good + cell.good, bad + cell.bad);
+        let (good, bad) = self.within(now, window).fold((0.0, 0.0), sum);
+        (f64::max(good, 0.0), bad)
+    }
+
+    /// The end of a cell.
+    fn end(&self, index: i64) -> Timestamp {
+        Timestamp::from_micros((index + 1).saturating_mul(self.step.as_micros() as i64))
     }
 }
 
@@ -187,11 +199,17 @@ pub struct Burn {
 
 impl Burn {
     /// Watches an objective by the recommended [`RULES`]. Their windows shrink with that of the objective, so that a
-    /// rule always stands for the same share of the budget.
+    /// rule always stands for the same share of the budget, but not below six and three minutes. Where the budget is
+    /// so large that a rule could not fire, it fires when 95 % of the events are bad.
     pub fn new(objective: Objective) -> Self {
         let scale = objective.window.as_secs_f64() / (30.0 * DAY.as_secs_f64());
-        let scaled = |window: Duration| window.mul_f64(scale.min(1.0)).max(MINUTE);
-        let rules = RULES.map(|rule| Rule { long: scaled(rule.long), short: scaled(rule.short), ..rule });
+        let scaled = |window: Duration, least: Duration| window.mul_f64(scale.min(1.0)).max(least);
+        let rules = RULES.map(|rule| Rule {
+            rate: rule.rate.min(NEARLY_ALL / objective.budget()),
+            long: scaled(rule.long, SHORTEST.0),
+            short: scaled(rule.short, SHORTEST.1),
+            ..rule
+        });
         let mut rings = vec![Ring::new(MINUTE, HOUR)];
         for (step, reach) in [(6 * MINUTE, 6 * HOUR), (72 * MINUTE, 3 * DAY)] {
             if rings.last().is_some_and(|ring| ring.step * (ring.reach as u32) < objective.window) {
@@ -202,60 +220,114 @@ impl Burn {
         Self { objective, rules: rules.to_vec(), rings }
     }
 
-    /// Takes events that ended at `time`, in any order; what is not finite or negative counts as none.
+    /// Takes events of `time`, in any order; what is not finite counts as none. A negative `good` takes back events
+    /// that were counted as good and were found to be bad.
     pub fn observe(&mut self, time: Timestamp, good: f64, bad: f64) {
-        let count = |events: f64| if events.is_finite() { events.clamp(0.0, 1e15) } else { 0.0 };
-        for ring in &mut self.rings {
-            ring.add(time, count(good), count(bad));
+        let count =
+            |events: f64, least: f64| if events.is_finite() { events.clamp(least, 1e15) } else { 0.0 };
+        let (good, bad) = (count(good, -1e15), count(bad, 0.0));
+        let mut minutes = 1;
+        for (nth, ring) in self.rings.iter_mut().enumerate() {
+            let place = ring.add(time, good, bad, minutes);
+            if nth == 0 {
+                minutes = u32::from(place == Place::New);
+            }
         }
     }
 
-    /// Burn rate over a window that ends at `now`: share of bad events over the share that may be bad; 0 without
+    /// Burn rate over a window that ends at `now`: share of bad events over the share that may be bad; `None` without
     /// events.
-    pub fn rate(&self, now: Timestamp, window: Duration) -> f64 {
+    pub fn rate(&self, now: Timestamp, window: Duration) -> Option<f64> {
         let (good, bad) = self.sum(now, window);
-        if bad <= 0.0 { 0.0 } else { bad / (good + bad) / self.objective.budget() }
+        (good + bad > 0.0).then(|| bad / (good + bad) / self.objective.budget())
     }
 
-    /// Every rule with its two rates, most urgent first.
-    pub fn readings(&self, now: Timestamp) -> Vec<Reading> {
+    /// Every rule with its two rates, most urgent first. A rule needs three bad events in its long window.
+    pub fn readings(&self, now: Timestamp) -> Vec<BurnReading> {
         let reading = |rule: &Rule| {
-            let (long, short) = (self.rate(now, rule.long), self.rate(now, rule.short));
-            Reading { rule: *rule, long, short, is_firing: long >= rule.rate && short >= rule.rate }
+            let long = self.rate(now, rule.long).unwrap_or(0.0);
+            let short = self.rate(now, rule.short);
+            let is_enough = self.sum(now, rule.long).1 >= FEW;
+            BurnReading {
+                rate: rule.rate,
+                long_window: rule.long,
+                short_window: rule.short,
+                urgency: rule.urgency,
+                long,
+                short,
+                is_firing: is_enough && long >= rule.rate && short.is_some_and(|rate| rate >= rule.rate),
+            }
         };
         self.rules.iter().map(reading).collect()
     }
 
-    /// The most urgent alert that is open, if one is.
-    pub fn alert(&self, now: Timestamp) -> Option<Urgency> {
-        self.readings(now)
-            .iter()
-            .filter(|reading| reading.is_firing)
-            .map(|reading| reading.rule.urgency)
-            .max()
+    /// Good and bad events of the objective's window.
+    pub fn counted(&self, now: Timestamp) -> (f64, f64) {
+        self.sum(now, self.objective.window)
     }
 
-    /// What is left of the budget, for the traffic that the window has had so far.
-    pub fn budget(&self, now: Timestamp) -> Budget {
-        let window = self.objective.window;
-        let (good, bad) = self.sum(now, window);
+    /// Share of the budget that is left, for the traffic that the window has had so far: at most 1, below 0 when it is
+    /// overspent.
+    pub fn left(&self, now: Timestamp) -> f64 {
+        let (good, bad) = self.counted(now);
         let allowed = (good + bad) * self.objective.budget();
-        let left = if allowed > 0.0 { 1.0 - bad / allowed } else { 1.0 };
-        let recent = [6 * HOUR, HOUR].map(|recent| self.rate(now, recent.min(window)));
-        let rate = recent[0].max(recent[1]);
-        // A rate of 1 spends the whole budget in one window.
-        let time_left = (rate > 0.0)
-            .then(|| window.as_secs_f64() * left.max(0.0) / rate)
-            .filter(|seconds| *seconds < window.as_secs_f64())
-            .map(Duration::from_secs_f64);
-        Budget { left, time_left }
+        if allowed > 0.0 { 1.0 - bad / allowed } else { 1.0 }
     }
 
-    /// From the finest counts that reach so far back.
-    fn sum(&self, now: Timestamp, window: Duration) -> (f64, f64) {
+    /// Share of the window's minutes of which anything was counted. An event that comes more than an hour behind the
+    /// newest is counted, its minute is not.
+    pub fn covered(&self, now: Timestamp) -> f64 {
+        let known: u32 = self.coarsest().within(now, self.objective.window).map(|cell| cell.minutes).sum();
+        (f64::from(known) * 60.0 / self.objective.window.as_secs_f64()).min(1.0)
+    }
+
+    /// The objective's window in about sixty stretches, oldest first, with the budget as it ran down to what is left.
+    pub fn history(&self, now: Timestamp) -> Vec<BurnStretch> {
+        self.stretches(now, self.objective.window)
+    }
+
+    /// The last six hours, or the objective's window if that is shorter.
+    pub fn recent(&self, now: Timestamp) -> Vec<BurnStretch> {
+        self.stretches(now, self.objective.window.min(6 * HOUR))
+    }
+
+    fn stretches(&self, now: Timestamp, span: Duration) -> Vec<BurnStretch> {
+        let Some(ring) = self.ring(span) else { return Vec::new() };
+        let (all_good, all_bad) = self.counted(now);
+        let allowed = (all_good + all_bad) * self.objective.budget();
+        // What had been spent before the span began.
+        let mut spent = all_bad - ring.sum(now, span).1;
+        let mut cells = ring.within(now, span).peekable();
+        let (begin, end) = (ring.index(now - span), ring.index(now));
+        (begin + 1..=end)
+            .map(|index| {
+                let cell = cells.next_if(|cell| cell.index == index).copied().unwrap_or_default();
+                let (good, bad) = (cell.good.max(0.0), cell.bad);
+                spent += bad;
+                BurnStretch {
+                    end: ring.end(index),
+                    good,
+                    bad,
+                    rate: (good + bad > 0.0).then(|| bad / (good + bad) / self.objective.budget()),
+                    left: if allowed > 0.0 { 1.0 - spent / allowed } else { 1.0 },
+                }
+            })
+            .collect()
+    }
+
+    fn coarsest(&self) -> &Ring {
+        // There are two rings at least.
+        &self.rings[self.rings.len() - 1]
+    }
+
+    /// The finest counts that reach so far back, or the coarsest.
+    fn ring(&self, window: Duration) -> Option<&Ring> {
         let reaches = |ring: &&Ring| ring.step * (ring.reach as u32 - 1) >= window;
-        let ring = self.rings.iter().find(reaches).or(self.rings.last());
-        ring.map_or((0.0, 0.0), |ring| ring.sum(now, window))
+        self.rings.iter().find(reaches).or(self.rings.last())
+    }
+
+    fn sum(&self, now: Timestamp, window: Duration) -> (f64, f64) {
+        self.ring(window).map_or((0.0, 0.0), |ring| ring.sum(now, window))
     }
 }
 

@@ -18,6 +18,7 @@ pub mod forecast;
 pub mod learning;
 pub mod precursor;
 pub mod risk;
+pub mod sli;
 pub mod stability;
 pub mod vital;
 

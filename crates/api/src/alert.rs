@@ -46,6 +46,8 @@ pub struct AlertQuery {
     pub state: Option<String>,
     /// Only of this resource.
     pub resource_id: Option<String>,
+    /// Only of this objective.
+    pub slo_id: Option<String>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// Items per page, 1 to 500. Default: 50.

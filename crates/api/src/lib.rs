@@ -23,6 +23,7 @@ pub mod problem;
 pub mod query;
 pub mod resource;
 pub mod session;
+pub mod slo;
 pub mod time;
 
 pub use page::Page;

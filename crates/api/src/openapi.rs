@@ -38,6 +38,8 @@ pub struct Shapes {
     pub body: Option<Content>,
     /// Answer.
     pub answer: Option<Content>,
+    /// Takes the version that the caller saw as `If-Match`.
+    pub versioned: bool,
 }
 
 /// A body: its media type and its schema.
@@ -123,6 +125,13 @@ fn describe(operation: &Operation, problem: &Value, generator: &mut SchemaGenera
             "schema": { "type": "string", "maxLength": 128 }
         }));
     }
+    if operation.shapes.versioned {
+        parameters.push(json!({
+            "name": "If-Match", "in": "header", "required": false,
+            "description": "The `ETag` that was read: if it changed meanwhile, nothing is done and the answer is 412.",
+            "schema": { "type": "string" }
+        }));
+    }
     let mut success = json!({ "description": "Success" });
     if let Some(answer) = operation.shapes.answer {
         success["content"] = json!({ answer.media: { "schema": (answer.schema)(generator) } });
@@ -177,6 +186,7 @@ mod tests {
                     query: Some(members_of::<ResourceQuery>),
                     body: None,
                     answer: json_of(schema_of::<Page<Resource>>),
+                    versioned: false,
                 },
             }],
         );

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::condition::{Facts, Truth};
 use crate::config::ControllerConfig;
 use crate::plan::{Attempt, Decision, Guard, History, Limits, Rule, Situation, consider, hold};
-use crate::playbook::{ParsedPlaybook, selects};
+use crate::playbook::ParsedPlaybook;
 
 /// Stretches in which a guard stops it are told once each, not at every assessment.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +82,7 @@ impl Backtest {
     /// Takes the next assessment.
     pub fn step(&mut self, assessment: &Assessment) {
         let resource = &assessment.resource_id;
-        if !selects(&self.rule.playbook.selector, resource) {
+        if !self.rule.playbook.selector.takes_in(resource) {
             return;
         }
         self.report.evaluated += 1;

@@ -15,7 +15,6 @@ use echobase_types::{InterventionId, PlaybookId, ResourceId, Timestamp, duration
 
 use crate::condition::{Condition, ConditionFault, Facts, Truth};
 use crate::config::ControllerConfig;
-use crate::playbook::selects;
 
 pub use autonomy::effective;
 pub use blast::blast_radius;
@@ -175,7 +174,7 @@ pub fn hold(
     assessment: &Assessment,
     before: Option<Timestamp>,
 ) -> Option<Timestamp> {
-    if !rule.playbook.enabled || !selects(&rule.playbook.selector, &assessment.resource_id) {
+    if !rule.playbook.enabled || !rule.playbook.selector.takes_in(&assessment.resource_id) {
         return None;
     }
     match rule.condition.ask_facts(facts) {
@@ -188,7 +187,7 @@ pub fn hold(
 pub fn consider(rule: &Rule, seen: &Situation<'_>) -> Decision {
     let playbook = &rule.playbook;
     let target = &seen.assessment.resource_id;
-    if !playbook.enabled || !selects(&playbook.selector, target) {
+    if !playbook.enabled || !playbook.selector.takes_in(target) {
         return Decision::No;
     }
     match rule.condition.ask_facts(seen.facts) {

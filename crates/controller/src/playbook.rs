@@ -108,17 +108,9 @@ pub fn parse(text: &str) -> Result<ParsedPlaybook, Vec<Fault>> {
     source::read(text)
 }
 
-/// Whether a selector takes in a resource: every condition that is set must hold; `*` in the pattern stands for any
-/// characters.
-pub fn selects(selector: &Selector, resource: &ResourceId) -> bool {
-    let id = resource.as_str();
-    let kind = selector.kind.is_none_or(|k| id.split_once(':').is_some_and(|(found, _)| found == k.as_str()));
-    kind && selector.resource.as_deref().is_none_or(|pattern| matches_pattern(pattern, id))
-}
-
 /// Whether a pattern could take in a resource of one of these kinds: it is made of the characters of ids and `*`, and
 /// begins with a kind, or with what a kind could begin with.
-fn could_match(pattern: &str, kinds: &[ResourceKind]) -> bool {
+pub fn could_match(pattern: &str, kinds: &[ResourceKind]) -> bool {
     let (fixed, is_open) = pattern.split_once('*').map_or((pattern, false), |(fixed, _)| (fixed, true));
     let of_kind = |kind: &ResourceKind| {
         let head = format!("{}:", kind.as_str());
@@ -132,44 +124,10 @@ fn could_match(pattern: &str, kinds: &[ResourceKind]) -> bool {
     ResourceId::new(&pattern.replace('*', "x")).is_ok() && kinds.iter().any(of_kind)
 }
 
-fn matches_pattern(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
     use super::*;
-
-    #[test]
-    fn selectors_take_in_by_kind_and_pattern() {
-        for (kind, pattern, id, expected) in [
-            (None, None, "service:shop/orders", true),
-            (Some(ResourceKind::Service), None, "service:shop/orders", true),
-            (Some(ResourceKind::Host), None, "service:shop/orders", false),
-            (None, Some("service:shop/*"), "service:shop/orders", true),
-            (None, Some("service:shop/*"), "service:shop2/orders", false),
-            (None, Some("*orders"), "service:shop/orders", true),
-            (None, Some("service:*/ord*s"), "service:shop/orders", true),
-            (None, Some("service:*/ord*z"), "service:shop/orders", false),
-            (None, Some("service:shop/orders"), "service:shop/orders2", false),
-            (None, Some("a*a"), "a", false),
-            (Some(ResourceKind::Host), Some("*"), "host:a", true),
-        ] {
-            let selector = Selector { kind, resource: pattern.map(str::to_owned) };
-            let id = ResourceId::new(id).unwrap();
-            assert_eq!(selects(&selector, &id), expected, "{selector:?} {id}");
-        }
-    }
 
     #[test]
     fn a_pattern_that_takes_in_nothing_is_known() {

@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Freeze(Freeze),
     /// Ask for, or confirm, the end of a freeze (two people).
     Unfreeze(Freeze),
+    /// Objectives (SLOs): what is left of their error budgets.
+    Slo(SloArgs),
     /// Show alerts.
     Alerts(Alerts),
     /// The tamper-evident ledger.
@@ -242,6 +244,28 @@ pub(crate) struct PlaybookArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: PlaybookCommand,
+}
+
+/// Arguments of `slo`.
+#[derive(Debug, Args)]
+pub(crate) struct SloArgs {
+    #[command(flatten)]
+    pub connection: Connection,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SloCommand,
+}
+
+/// What can be done with objectives.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SloCommand {
+    /// List them, by name.
+    List,
+    /// Show one, by name or id.
+    Show {
+        /// Name or id.
+        slo: String,
+    },
 }
 
 /// What can be done with playbooks.

@@ -17,6 +17,7 @@ mod reference;
 mod risk;
 mod serve;
 mod sheet;
+mod slo;
 mod verdicts;
 
 use std::future::Future;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Intervention(args) => wait(intervention::run(args)),
         Command::Freeze(args) => wait(intervention::freeze(args)),
         Command::Unfreeze(args) => wait(intervention::unfreeze(args)),
+        Command::Slo(args) => wait(slo::run(args)),
         Command::Alerts(args) => wait(intervention::alerts(args)),
         Command::Ledger(args) => ledger::run(args),
         Command::Forecast(args) => forecast::run(args),

@@ -2,8 +2,9 @@
 //!
 //! **Invariant:** an alert, its ledger entry and the message that tells people of it commit in one transaction; one
 //! open alert per dedup key; what is told is rendered when it is sent, so that a message never tells of a state that
-//! is over as if it still held. Judging ([`rule`]) is pure. No clock: `now` is an argument.
+//! is over as if it still held. Judging ([`rule`], [`burn`]) is pure. No clock: `now` is an argument.
 
+pub mod burn;
 pub mod config;
 pub mod error;
 pub mod message;

@@ -1,5 +1,8 @@
 //! The handle: from assessments and other parts' troubles to alerts, entries and messages.
 
+mod objective;
+mod subject;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +21,7 @@ use crate::config::OncallConfig;
 use crate::error::OncallError;
 use crate::message;
 use crate::rule::{Memory, Rule, Verdict, group, judge};
+use subject::{About, Key, Subject};
 
 /// Changes that a slow reader may lag behind.
 const LAG: usize = 1_024;
@@ -54,6 +58,8 @@ pub struct Raise {
     pub summary: String,
     /// The reasons.
     pub detail: String,
+    /// Labels, such as the objective that burns.
+    pub labels: Attributes,
 }
 
 /// Act by people. Cheap to clone.
@@ -69,8 +75,6 @@ struct Inner {
     volatile: Mutex<Volatile>,
 }
 
-type Key = (TenantId, ResourceId, Rule);
-
 /// What may be forgotten: open alerts are found in the store again.
 #[derive(Default)]
 struct Volatile {
@@ -81,10 +85,6 @@ struct Volatile {
     written: HashMap<Key, (Timestamp, Severity)>,
     /// When each group is told next, or was told last.
     told: HashMap<(TenantId, String), Timestamp>,
-}
-
-fn dedup_key(rule: Rule, resource: &ResourceId) -> String {
-    format!("{}/{resource}", rule.as_str())
 }
 
 impl Oncall {
@@ -188,11 +188,9 @@ impl Inner {
         let open = self.store.alerts().open(tenant).await?;
         let mut volatile = self.volatile();
         for alert in open {
-            let (Some(rule), Some(resource)) = (Rule::parse(&alert.rule), alert.resource_id) else {
-                continue;
-            };
+            let Some(subject) = Subject::of(&alert) else { continue };
             let firing = Memory { firing: Some(alert.severity), ..Memory::default() };
-            volatile.memory.insert((tenant.clone(), resource, rule), firing);
+            volatile.memory.insert((tenant.clone(), subject), firing);
         }
         volatile.known.insert(tenant.clone());
         Ok(())
@@ -205,30 +203,51 @@ impl Inner {
         assessment: &Assessment,
         now: Timestamp,
     ) -> Result<(), OncallError> {
-        let key = (tenant.clone(), assessment.resource_id.clone(), rule);
+        let key = (tenant.clone(), Subject::Resource(assessment.resource_id.clone(), rule));
         let before = self.volatile().memory.get(&key).copied().unwrap_or_default();
         let (verdict, after) = judge(rule, assessment, before, &self.config.rules, now);
+        let about = || About {
+            group_key: group(rule, assessment),
+            resource_id: Some(assessment.resource_id.clone()),
+            rule: rule.as_str(),
+            labels: Attributes::new(),
+        };
+        self.carry_out(key, before, after, verdict, about, now).await
+    }
+
+    async fn carry_out(
+        &self,
+        key: Key,
+        before: Memory,
+        after: Memory,
+        verdict: Verdict,
+        about: impl FnOnce() -> About,
+        now: Timestamp,
+    ) -> Result<(), OncallError> {
+        let tenant = key.0.clone();
         match verdict {
             Verdict::Keep => {}
             Verdict::Fire { severity, summary, detail } => {
                 let last = self.volatile().written.get(&key).copied();
                 let is_due = last.is_none_or(|(at, was)| was != severity || now.since(at) >= WRITE_EVERY);
                 if before.firing.is_none() || is_due {
+                    let about = about();
                     let raise = Raise {
-                        dedup_key: dedup_key(rule, &assessment.resource_id),
-                        group_key: group(rule, assessment),
-                        resource_id: Some(assessment.resource_id.clone()),
-                        rule: rule.as_str().to_owned(),
+                        dedup_key: key.1.dedup_key(),
+                        group_key: about.group_key,
+                        resource_id: about.resource_id,
+                        rule: about.rule.to_owned(),
                         severity,
                         summary,
                         detail,
+                        labels: about.labels,
                     };
-                    self.fire(tenant, raise, now).await?;
+                    self.fire(&tenant, raise, now).await?;
                     self.volatile().written.insert(key.clone(), (now, severity));
                 }
             }
             Verdict::Resolve => {
-                self.resolve(tenant, &dedup_key(rule, &assessment.resource_id), now).await?;
+                self.resolve(&tenant, &key.1.dedup_key(), now).await?;
             }
         }
         // Only now: had the store refused, the same verdict comes again.
@@ -256,7 +275,7 @@ impl Inner {
             started_at: now,
             last_fired_at: now,
             count: 1,
-            labels: Attributes::new(),
+            labels: raise.labels,
         };
         let mut due = None;
         let trail = |fired: &Fired| {
@@ -294,8 +313,8 @@ impl Inner {
         let resolved = self.store.alerts().resolve(tenant, dedup_key, trail, now).await?;
         if let Some(alert) = &resolved {
             self.note_message(tenant, &alert.group_key, due);
-            if let (Some(rule), Some(resource)) = (Rule::parse(&alert.rule), &alert.resource_id) {
-                let key = (tenant.clone(), resource.clone(), rule);
+            if let Some(subject) = Subject::of(alert) {
+                let key = (tenant.clone(), subject);
                 let mut volatile = self.volatile();
                 volatile.memory.remove(&key);
                 volatile.written.remove(&key);

@@ -106,8 +106,20 @@ pub fn judge(
     } else {
         level(rule, assessment, config, now)
     };
-    let mut memory = before;
     let hold = if rule == Rule::ResourceSilent { Duration::ZERO } else { config.fire_after };
+    decide(seen, before, hold, config.resolve_after, now)
+}
+
+/// What follows from a level that is bad for `hold` before it fires and well for `resolve_after` before it resolves,
+/// and what to remember for the next.
+pub fn decide(
+    seen: Level,
+    before: Memory,
+    hold: Duration,
+    resolve_after: Duration,
+    now: Timestamp,
+) -> (Verdict, Memory) {
+    let mut memory = before;
     match seen {
         Level::Bad { severity, summary, detail } => {
             memory.well_since = None;
@@ -132,7 +144,7 @@ pub fn judge(
                 return (Verdict::Keep, memory);
             }
             let since = *memory.well_since.get_or_insert(now);
-            if now.since(since) < config.resolve_after {
+            if now.since(since) < resolve_after {
                 return (Verdict::Keep, memory);
             }
             (Verdict::Resolve, Memory::default())

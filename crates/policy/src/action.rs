@@ -19,12 +19,14 @@ pub enum Action {
     Query,
     /// To see playbooks.
     ReadPlaybooks,
-    /// To backtest a playbook.
+    /// To backtest a playbook or an objective.
     Backtest,
     /// To see interventions and freezes.
     ReadInterventions,
     /// To see alerts.
     ReadAlerts,
+    /// To see service level objectives and their budgets.
+    ReadSlos,
     /// To read the ledger.
     ReadLedger,
     /// To export the ledger.
@@ -43,6 +45,8 @@ pub enum Action {
     ReadSelfMetrics,
     /// To save, enable, disable, remove playbooks.
     WritePlaybooks,
+    /// To make, change, remove service level objectives.
+    WriteSlos,
     /// To acknowledge alerts.
     AckAlert,
     /// To label what happened: real, noise, expected.
@@ -73,7 +77,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Ingest,
         Self::Import,
         Self::ViewOverview,
@@ -84,6 +88,7 @@ impl Action {
         Self::Backtest,
         Self::ReadInterventions,
         Self::ReadAlerts,
+        Self::ReadSlos,
         Self::ReadLedger,
         Self::ExportLedger,
         Self::VerifyLedger,
@@ -93,6 +98,7 @@ impl Action {
         Self::ReadSettings,
         Self::ReadSelfMetrics,
         Self::WritePlaybooks,
+        Self::WriteSlos,
         Self::AckAlert,
         Self::LabelIncident,
         Self::WriteModels,
@@ -121,6 +127,7 @@ impl Action {
             Self::Backtest => "Backtest",
             Self::ReadInterventions => "ReadInterventions",
             Self::ReadAlerts => "ReadAlerts",
+            Self::ReadSlos => "ReadSlos",
             Self::ReadLedger => "ReadLedger",
             Self::ExportLedger => "ExportLedger",
             Self::VerifyLedger => "VerifyLedger",
@@ -130,6 +137,7 @@ impl Action {
             Self::ReadSettings => "ReadSettings",
             Self::ReadSelfMetrics => "ReadSelfMetrics",
             Self::WritePlaybooks => "WritePlaybooks",
+            Self::WriteSlos => "WriteSlos",
             Self::AckAlert => "AckAlert",
             Self::LabelIncident => "LabelIncident",
             Self::WriteModels => "WriteModels",
@@ -156,9 +164,10 @@ impl Action {
             Self::ReadSignals => "see series and points",
             Self::Query => "ask in SQL",
             Self::ReadPlaybooks => "see playbooks",
-            Self::Backtest => "backtest a playbook",
+            Self::Backtest => "backtest a playbook or an objective",
             Self::ReadInterventions => "see interventions and freezes",
             Self::ReadAlerts => "see alerts",
+            Self::ReadSlos => "see service level objectives and their budgets",
             Self::ReadLedger => "read the ledger",
             Self::ExportLedger => "export the ledger",
             Self::VerifyLedger => "verify the ledger",
@@ -168,6 +177,7 @@ impl Action {
             Self::ReadSettings => "see settings and jobs",
             Self::ReadSelfMetrics => "read the server's own metrics",
             Self::WritePlaybooks => "save, enable, disable, remove playbooks",
+            Self::WriteSlos => "make, change, remove service level objectives",
             Self::AckAlert => "acknowledge alerts",
             Self::LabelIncident => "label what happened: real, noise, expected",
             Self::WriteModels => "train, promote, roll back risk models",
@@ -196,6 +206,7 @@ impl Action {
             | Self::Backtest
             | Self::ReadInterventions
             | Self::ReadAlerts
+            | Self::ReadSlos
             | Self::ReadLedger
             | Self::ExportLedger
             | Self::VerifyLedger
@@ -205,6 +216,7 @@ impl Action {
             | Self::ReadSettings
             | Self::ReadSelfMetrics => Scope::Read,
             Self::WritePlaybooks
+            | Self::WriteSlos
             | Self::AckAlert
             | Self::LabelIncident
             | Self::WriteModels

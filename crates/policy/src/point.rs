@@ -323,12 +323,14 @@ mod tests {
                     | A::ReadResources
                     | A::ReadAlerts
                     | A::ReadInterventions
+                    | A::ReadSlos
                     | A::ReadSignals
                     | A::Query
                     | A::ReadPlaybooks
                     | A::Backtest
                     | A::Ingest
                     | A::Import
+                    | A::WriteSlos
                     | A::ProposeIntervention
                     | A::LabelIncident
                     | A::ReadKeys
@@ -341,6 +343,7 @@ mod tests {
                     | A::ReadResources
                     | A::ReadAlerts
                     | A::ReadInterventions
+                    | A::ReadSlos
                     | A::ReadSignals
                     | A::Query
                     | A::ReadPlaybooks
@@ -349,9 +352,10 @@ mod tests {
                     | A::ReadKeys
                     | A::WriteKeys
             ),
-            Role::Viewer => {
-                matches!(action, A::ViewOverview | A::ReadResources | A::ReadAlerts | A::ReadInterventions)
-            }
+            Role::Viewer => matches!(
+                action,
+                A::ViewOverview | A::ReadResources | A::ReadAlerts | A::ReadInterventions | A::ReadSlos
+            ),
         };
         let approves = action == A::ApproveIntervention;
         by_role

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::app::App;
+use crate::slo::Watch;
 
 /// Batches that may wait for the engines before senders wait too.
 const QUEUE: usize = 1_024;
@@ -182,6 +183,7 @@ struct Shard {
 /// Runs until shutdown: feeds, and judges every cycle.
 pub(crate) async fn run(app: App, mut fed: mpsc::Receiver<Fed>, shutdown: CancellationToken) {
     let mut shards = rebuild(&app).await;
+    let mut slos = Watch::new();
     let mut ticks = tokio::time::interval(app.config.cycle.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -190,8 +192,10 @@ pub(crate) async fn run(app: App, mut fed: mpsc::Receiver<Fed>, shutdown: Cancel
             next = fed.recv() => {
                 let Some(Fed { tenant, batch }) = next else { return };
                 shard(&mut shards, &app, &tenant).take(&batch);
+                slos.observe(&tenant, &batch);
             }
-            _ = ticks.tick() => cycle(&app, &mut shards).await,
+            loaded = slos.next_loaded() => slos.install(&app, loaded).await,
+            _ = ticks.tick() => cycle(&app, &mut shards, &mut slos).await,
         }
     }
 }
@@ -280,7 +284,7 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
     shards
 }
 
-async fn cycle(app: &App, shards: &mut HashMap<TenantId, Shard>) {
+async fn cycle(app: &App, shards: &mut HashMap<TenantId, Shard>, slos: &mut Watch) {
     let begun = Instant::now();
     let now = app.now();
     for (tenant, shard) in shards.iter_mut() {
@@ -301,6 +305,7 @@ async fn cycle(app: &App, shards: &mut HashMap<TenantId, Shard>) {
             warn!(tenant = %tenant, error = %error, "playbooks not considered in this cycle");
         }
     }
+    slos.cycle(app).await;
     let took = begun.elapsed();
     app.analysis.last_cycle_us.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     debug!(elapsed_ms = took.as_millis() as u64, "cycle done");

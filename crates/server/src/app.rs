@@ -26,6 +26,7 @@ use crate::learning::Learning;
 use crate::limiter::Limiter;
 use crate::live::Hub;
 use crate::problem::{Answer, Failure};
+use crate::slo::Slos;
 
 /// The application.
 #[derive(Clone)]
@@ -49,6 +50,8 @@ pub(crate) struct Parts {
     pub analysis: Analysis,
     /// The risk model in use, and who waits to be trained.
     pub learning: Learning,
+    /// The latest verdicts on objectives.
+    pub slos: Slos,
     /// Signals on their way in.
     pub intake: Intake,
     /// The live stream.

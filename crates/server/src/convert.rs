@@ -12,6 +12,7 @@ use echobase_api::resource::{Dependency, Resource};
 use echobase_api::{Page, Time};
 use echobase_controller::Proposal;
 use echobase_controller::playbook;
+use echobase_oncall::burn;
 use echobase_store::alert::{AlertFilter, StateFilter};
 use echobase_store::freeze::FreezeScope;
 use echobase_store::intervention::InterventionFilter;
@@ -20,7 +21,7 @@ use echobase_store::principal::{Account, Standing};
 use echobase_store::resource::SeenResource;
 use echobase_types::intervention::{InterventionState, InterventionType, RiskClass};
 use echobase_types::resource::{DependencySource, SeenDependency};
-use echobase_types::{Attributes, ErrorKind, TenantId};
+use echobase_types::{Attributes, ErrorKind, SloId, TenantId};
 
 use crate::app::App;
 use crate::guard::Caller;
@@ -111,7 +112,10 @@ pub(crate) fn alert_filter(query: &AlertQuery) -> Answer<AlertFilter> {
         }
     };
     let resource = query.resource_id.as_deref().map(str::parse).transpose()?;
-    Ok(AlertFilter { state, resource, ..AlertFilter::default() })
+    let slo: Option<SloId> = query.slo_id.as_deref().map(str::parse).transpose()?;
+    let keys = |slo| burn::URGENCIES.map(|urgency| burn::dedup_key(urgency, slo)).to_vec();
+    let dedup_keys = slo.map(keys).unwrap_or_default();
+    Ok(AlertFilter { state, resource, dedup_keys, ..AlertFilter::default() })
 }
 
 /// Which ledger entries.

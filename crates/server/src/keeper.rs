@@ -13,7 +13,7 @@ use echobase_oncall::Raise;
 use echobase_store::ledger::Report;
 use echobase_store::{Store, StoreError};
 use echobase_types::assessment::Severity;
-use echobase_types::{ErrorKind, TenantId, Timestamp};
+use echobase_types::{Attributes, ErrorKind, TenantId, Timestamp};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::io::ReaderStream;
 use tokio_util::sync::CancellationToken;
@@ -269,6 +269,7 @@ async fn tell(app: &App, log: &TenantId, report: &Report) -> Answer<()> {
                 severity: Severity::Critical,
                 summary: format!("the ledger of `{log}` is damaged: {} findings", report.findings.len()),
                 detail: format!("{first}; export it and run `echobase ledger verify` to see all of them"),
+                labels: Attributes::new(),
             },
             app.now(),
         )

@@ -36,6 +36,7 @@ mod route;
 mod routes;
 mod serve;
 mod session;
+mod slo;
 mod ui;
 
 pub use serve::{BootstrapError, KeyError, ListenError, ServeError, Start, serve};

@@ -150,6 +150,12 @@ impl Route {
         self
     }
 
+    /// Takes the version that the caller saw as `If-Match`.
+    pub(crate) fn versioned(mut self) -> Self {
+        self.operation.shapes.versioned = true;
+        self
+    }
+
     /// Repeating it is harmless, so that no key is remembered.
     pub(crate) fn repeatable(mut self) -> Self {
         self.replay = Replay::None;

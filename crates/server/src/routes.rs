@@ -15,6 +15,7 @@ mod principal;
 mod query;
 mod resource;
 mod session;
+mod slo;
 mod system;
 
 use echobase_api::openapi;
@@ -37,6 +38,7 @@ pub(crate) fn table() -> Vec<Route> {
         incident::routes(),
         model::routes(),
         job::routes(),
+        slo::routes(),
         ledger::routes(),
         principal::routes(),
         query::routes(),

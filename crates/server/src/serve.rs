@@ -37,6 +37,7 @@ use crate::limiter::Limiter;
 pub use crate::listen::ListenError;
 use crate::listen::Sockets;
 use crate::live::Hub;
+use crate::slo::Slos;
 use crate::{clock, environment, live, otlp, outbox, route, routes, ui};
 
 /// How to start.
@@ -156,6 +157,7 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
         oncall,
         analysis,
         learning,
+        slos: Slos::default(),
         intake,
         clock: clock.clone(),
         shutdown: shutdown.clone(),

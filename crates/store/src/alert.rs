@@ -50,6 +50,8 @@ pub struct AlertFilter {
     pub group_key: Option<String>,
     /// Of this rule.
     pub rule: Option<String>,
+    /// With one of these dedup keys; empty: any.
+    pub dedup_keys: Vec<String>,
 }
 
 /// A state to list by.
@@ -207,6 +209,9 @@ impl Alerts<'_> {
         }
         if let Some(rule) = &filter.rule {
             all = all.add(table::Column::Rule.eq(rule.as_str()));
+        }
+        if !filter.dedup_keys.is_empty() {
+            all = all.add(table::Column::DedupKey.is_in(filter.dedup_keys.iter().map(String::as_str)));
         }
         if let Some(before) = request.sort_key()? {
             all = all.add(table::Column::Id.lt(before));

@@ -88,6 +88,10 @@ tables! {
         tenant: String, version: i64;
         parent: i64, state: String, trained_at: i64, decided_at: i64, decision: String, body: String,
     }
+    "slo" slo {
+        tenant: String, id: String;
+        name: String, version: i64, body: String, created_at: i64, updated_at: i64,
+    }
     "outbox" outbox {
         tenant: String, id: String;
         channel: String, subject: String, body: String, status: String, attempts: i64, run_at: i64,

@@ -31,6 +31,7 @@ pub mod secret;
 pub mod session;
 pub mod setting;
 pub mod signin_link;
+pub mod slo;
 pub mod store;
 pub mod tenant;
 pub mod tx;

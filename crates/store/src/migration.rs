@@ -4,10 +4,11 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
 
 use crate::error::{StoreError, failed};
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_incident.sql"),
     include_str!("../migrations/0003_risk_model.sql"),
+    include_str!("../migrations/0004_slo.sql"),
 ];
 
 const ACT: &str = "migrate schema";

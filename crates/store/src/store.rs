@@ -244,6 +244,8 @@ handles! {
     settings => setting::Settings;
     /// One-time sign-in links.
     signin_links => signin_link::SigninLinks;
+    /// Service level objectives.
+    slos => slo::Slos;
     /// Tenants.
     tenants => tenant::Tenants;
 }

@@ -41,7 +41,7 @@ pub use query::{Column, Position, QueryError, QueryLimits, QueryResult};
 pub use read::{
     Event, EventCursor, EventFilter, EventPage, PointsQuery, Selection, SeriesData, Step, Values,
 };
-pub use replay::{AssessmentReplay, Replay};
+pub use replay::{AssessmentReplay, Replay, Wanted};
 pub use rows::AssessmentRow;
 pub use stats::TelemetryStats;
 pub use table::Table;

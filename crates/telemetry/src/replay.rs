@@ -6,10 +6,10 @@ use std::collections::{HashMap, VecDeque};
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Float64Type, TimestampMicrosecondType, UInt8Type, UInt64Type};
 use datafusion::error::DataFusionError;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{Expr, SessionContext, col, lit};
 use echobase_types::resource::Resource;
 use echobase_types::signal::{HistogramPoint, LogRecord, MetricPoint, Series, Span, SpanKind, SpanStatus};
-use echobase_types::{ResourceId, ResourceKind, SignalBatch, TenantId, Timestamp};
+use echobase_types::{ResourceId, ResourceKind, SeriesId, SignalBatch, TenantId, Timestamp};
 
 use crate::dictionary::Dictionary;
 use crate::read::{self, ascending, open, within};
@@ -24,6 +24,29 @@ const WINDOW_BYTES: u64 = 64 << 20;
 /// Time that one batch spans.
 const SLICE: i64 = 300_000_000;
 
+/// Which rows of a history are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Points and distributions of these series.
+    pub series: Vec<SeriesId>,
+    /// Spans of these resources.
+    pub spans_of: Vec<ResourceId>,
+}
+
+impl Wanted {
+    /// The rows of a table; `None` if there are none.
+    fn rows(&self, table: Table) -> Option<Expr> {
+        let (column, ids): (_, Vec<Expr>) = match table {
+            Table::MetricPoints | Table::Histograms => {
+                ("series_id", self.series.iter().map(|id| lit(id.0)).collect())
+            }
+            Table::Spans => ("resource_id", self.spans_of.iter().map(|id| lit(id.as_str())).collect()),
+            _ => return None,
+        };
+        (!ids.is_empty()).then(|| col(column).in_list(ids, false))
+    }
+}
+
 /// Stored signals, oldest first. Each batch spans at most five minutes and has its series and resources; its
 /// rows are in order of time. What is appended after the start of a replay is not in it.
 pub struct Replay {
@@ -31,6 +54,7 @@ pub struct Replay {
     tenant: TenantId,
     reader: SessionContext,
     windows: Windows,
+    wanted: Option<Wanted>,
     ready: VecDeque<SignalBatch>,
 }
 
@@ -87,9 +111,30 @@ impl Windows {
 impl Telemetry {
     /// The stored signals of a tenant since `since`.
     pub fn replay(&self, tenant: &TenantId, since: Timestamp) -> Result<Replay, TelemetryError> {
-        let tables = [Table::MetricPoints, Table::Histograms, Table::Logs, Table::Spans];
-        let snapshots = tables.map(|table| self.table(tenant, table)).into();
+        self.history(tenant, since, None)
+    }
+
+    /// Of the stored signals of a tenant since `since` those that are wanted.
+    pub fn replay_of(
+        &self,
+        tenant: &TenantId,
+        since: Timestamp,
+        wanted: Wanted,
+    ) -> Result<Replay, TelemetryError> {
+        self.history(tenant, since, Some(wanted))
+    }
+
+    fn history(
+        &self,
+        tenant: &TenantId,
+        since: Timestamp,
+        wanted: Option<Wanted>,
+    ) -> Result<Replay, TelemetryError> {
+        let tables = [Table::MetricPoints, Table::Histograms, Table::Logs, Table::Spans].into_iter();
+        let is_wanted = |t: &Table| wanted.as_ref().is_none_or(|wanted| wanted.rows(*t).is_some());
+        let snapshots = tables.filter(is_wanted).map(|table| self.table(tenant, table)).collect();
         Ok(Replay {
+            wanted,
             telemetry: self.clone(),
             tenant: tenant.clone(),
             reader: self.reader(tenant)?,
@@ -119,7 +164,7 @@ impl AssessmentReplay {
     pub async fn next(&mut self) -> Result<Option<Vec<AssessmentRow>>, TelemetryError> {
         while let Some((from, to)) = self.windows.next() {
             let (reader, snapshot) = (self.reader.clone(), self.windows.snapshots[0].clone());
-            let batches = self.telemetry.read(window(reader, snapshot, from, to)).await?;
+            let batches = self.telemetry.read(window(reader, snapshot, from, to, None)).await?;
             let rows: Vec<_> = batches.iter().flat_map(read::assessments).collect();
             if !rows.is_empty() {
                 return Ok(Some(rows));
@@ -143,7 +188,9 @@ impl Replay {
                 if snapshot.rows_between(from, to) == 0 {
                     continue;
                 }
-                let batches = self.telemetry.read(window(self.reader.clone(), snapshot, from, to)).await?;
+                let only = self.wanted.as_ref().and_then(|wanted| wanted.rows(table));
+                let rows = window(self.reader.clone(), snapshot, from, to, only);
+                let batches = self.telemetry.read(rows).await?;
                 read.push((table, batches));
             }
             let state = self.telemetry.inner.shared.read();
@@ -160,15 +207,18 @@ impl Replay {
     }
 }
 
-/// The rows of a window, in order of time.
+/// The rows of a window, or those of them that fit `only`, in order of time.
 async fn window(
     reader: SessionContext,
     snapshot: Snapshot,
     from: i64,
     to: i64,
+    only: Option<Expr>,
 ) -> Result<Vec<RecordBatch>, DataFusionError> {
     let second = snapshot.table.order()[0];
-    let frame = open(&reader, snapshot)?.filter(within(from, to))?;
+    let rows = within(from, to);
+    let rows = only.into_iter().fold(rows, |rows, only| only.and(rows));
+    let frame = open(&reader, snapshot)?.filter(rows)?;
     frame.sort(vec![ascending("time"), ascending(second)])?.collect().await
 }
 

@@ -81,6 +81,8 @@ uuid_id! {
     AnomalyId = "anomaly id";
     /// Something that happened to a resource, as people labelled it.
     IncidentId = "incident id";
+    /// A service level objective, over all its versions.
+    SloId = "objective id";
     /// A job that runs in the background.
     JobId = "job id";
     /// A message waiting in the outbox.

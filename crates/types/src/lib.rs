@@ -18,6 +18,7 @@ pub mod playbook;
 pub mod principal;
 pub mod resource;
 pub mod signal;
+pub mod slo;
 pub mod time;
 
 pub use attribute::{AttributeValue, Attributes};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::intervention::{InterventionType, RiskClass, Step};
-use crate::{PlaybookId, ResourceKind, Timestamp};
+use crate::{PlaybookId, ResourceId, ResourceKind, Timestamp};
 
 /// How far a playbook may go by itself. Going up needs people; going down is automatic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,11 +95,61 @@ pub struct Playbook {
     pub saved_at: Timestamp,
 }
 
-/// Which resources a playbook looks at: all conditions that are set must hold.
+/// Which resources a playbook or an objective looks at: all conditions that are set must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector {
     /// The kind of the resource.
     pub kind: Option<ResourceKind>,
     /// Its id, or a pattern with `*`.
     pub resource: Option<String>,
+}
+
+impl Selector {
+    /// Whether it takes in a resource; `*` in the pattern stands for any characters.
+    pub fn takes_in(&self, resource: &ResourceId) -> bool {
+        let id = resource.as_str();
+        let is_kind =
+            self.kind.is_none_or(|k| id.split_once(':').is_some_and(|(found, _)| found == k.as_str()));
+        is_kind && self.resource.as_deref().is_none_or(|pattern| matches_pattern(pattern, id))
+    }
+}
+
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+    use super::*;
+
+    #[test]
+    fn selectors_take_in_by_kind_and_pattern() {
+        for (kind, pattern, id, expected) in [
+            (None, None, "service:shop/orders", true),
+            (Some(ResourceKind::Service), None, "service:shop/orders", true),
+            (Some(ResourceKind::Host), None, "service:shop/orders", false),
+            (None, Some("service:shop/*"), "service:shop/orders", true),
+            (None, Some("service:shop/*"), "service:shop2/orders", false),
+            (None, Some("*orders"), "service:shop/orders", true),
+            (None, Some("service:*/ord*s"), "service:shop/orders", true),
+            (None, Some("service:*/ord*z"), "service:shop/orders", false),
+            (None, Some("service:shop/orders"), "service:shop/orders2", false),
+            (None, Some("a*a"), "a", false),
+            (Some(ResourceKind::Host), Some("*"), "host:a", true),
+        ] {
+            let selector = Selector { kind, resource: pattern.map(str::to_owned) };
+            let id = ResourceId::new(id).unwrap();
+            assert_eq!(selector.takes_in(&id), expected, "{selector:?} {id}");
+        }
+    }
 }

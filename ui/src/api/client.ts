@@ -34,6 +34,8 @@ export interface Call {
   query?: Query;
   body?: unknown;
   signal?: AbortSignal;
+  /** The version that was read: if it changed meanwhile, nothing is done. */
+  version?: number;
 }
 
 let csrf = '';
@@ -70,6 +72,7 @@ async function send(method: string, path: string, call: Call): Promise<Response>
   if (method !== 'GET') {
     headers['X-CSRF-Token'] = csrf;
     headers['Idempotency-Key'] = randomKey();
+    if (call.version !== undefined) headers['If-Match'] = `"${call.version}"`;
   }
   let answer: Response;
   try {
@@ -110,9 +113,9 @@ export const get = <T>(path: string, query?: Query, signal?: AbortSignal): Promi
   json<T>('GET', path, { query, signal });
 export const post = <T>(path: string, body?: unknown, signal?: AbortSignal): Promise<T> =>
   json<T>('POST', path, { body, signal });
-export const put = <T>(path: string, body: unknown): Promise<T> => json<T>('PUT', path, { body });
+export const put = <T>(path: string, body: unknown, version?: number): Promise<T> => json<T>('PUT', path, { body, version });
 export const patch = <T>(path: string, body: unknown): Promise<T> => json<T>('PATCH', path, { body });
-export const remove = (path: string): Promise<void> => json<void>('DELETE', path, {});
+export const remove = (path: string, version?: number): Promise<void> => json<void>('DELETE', path, { version });
 
 /** A path segment: resource ids carry `:` and `/`. */
 export const segment = (id: string): string => encodeURIComponent(id);

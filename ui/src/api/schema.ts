@@ -1000,6 +1000,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/slos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Service level objectives with their budgets, by name */
+        get: operations["list_slos"];
+        put?: never;
+        /** Make an objective */
+        post: operations["create_slo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/slos/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One objective with its budget over time; its version is the ETag */
+        get: operations["read_slo"];
+        /** Change an objective; its history is counted anew */
+        put: operations["replace_slo"];
+        post?: never;
+        /** Remove an objective; its alerts are resolved */
+        delete: operations["delete_slo"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/slos:preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What an objective would have told on stored history */
+        post: operations["preview_slo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants": {
         parameters: {
             query?: never;
@@ -1332,6 +1386,114 @@ export interface components {
              * @default null
              */
             to: components["schemas"]["Time"] | null;
+        };
+        /** @description When the error budget is used up. */
+        BudgetForecast: {
+            /**
+             * Format: double
+             * @description The same at the calm end.
+             */
+            gone_in_latest_s?: number | null;
+            /**
+             * Format: double
+             * @description Seconds until the budget is used up at the present rate; absent if it lasts for a whole window.
+             */
+            gone_in_s?: number | null;
+            /**
+             * Format: double
+             * @description The same at the fast end.
+             */
+            gone_in_soonest_s?: number | null;
+            /**
+             * Format: double
+             * @description Share of the budget that is left one window from now, below 0 if overspent.
+             */
+            left_at_end: number;
+            /**
+             * Format: double
+             * @description The same at the calm end.
+             */
+            left_at_end_high: number;
+            /**
+             * Format: double
+             * @description The same at the fast end.
+             */
+            left_at_end_low: number;
+            /**
+             * Format: double
+             * @description The burn rate of the last hour.
+             */
+            rate: number;
+            /**
+             * Format: double
+             * @description The fast end of the last six hours: one of ten half hours burned faster.
+             */
+            rate_high: number;
+            /**
+             * Format: double
+             * @description The calm end of the last six hours: one of ten half hours burned slower.
+             */
+            rate_low: number;
+        };
+        /** @description What was counted in a stretch of time. */
+        BurnStretch: {
+            /**
+             * Format: double
+             * @description Bad ones.
+             */
+            bad: number;
+            /**
+             * Format: int64
+             * @description Its end, in milliseconds since 1970.
+             */
+            end_ms: number;
+            /**
+             * Format: double
+             * @description Good ones.
+             */
+            good: number;
+            /**
+             * Format: double
+             * @description Share of the budget that was left after it, of the window that ends now.
+             */
+            left: number;
+            /**
+             * Format: double
+             * @description Burn rate; absent where nothing was counted.
+             */
+            rate?: number | null;
+        };
+        /** @description How fast the budget burns, seen through one pair of windows. */
+        BurnWindow: {
+            /** @description Whether it fires. */
+            firing: boolean;
+            /**
+             * Format: double
+             * @description Burn rate over it.
+             */
+            long: number;
+            /**
+             * Format: uint64
+             * @description Seconds of the long window.
+             */
+            long_s: number;
+            /**
+             * Format: double
+             * @description Burn rate at or above which it fires, in both windows; 1 spends the budget exactly in the objective's window.
+             */
+            rate: number;
+            /**
+             * Format: double
+             * @description Burn rate over it; absent where nothing was counted.
+             */
+            short?: number | null;
+            /**
+             * Format: uint64
+             * @description Seconds of the short window.
+             */
+            short_s: number;
+            /** @description `page` or `ticket`. */
+            urgency: string;
         };
         /** @description The newest signed checkpoint. */
         Checkpoint: {
@@ -2682,6 +2844,220 @@ export interface components {
              */
             tenant: string | null;
         };
+        /** @description A service level objective with its present state. */
+        Slo: {
+            /** @description When it was made. */
+            created_at: components["schemas"]["Time"];
+            /** @description What it promises and to whom. */
+            description: string;
+            /** @description The window in about sixty stretches, oldest first; empty in lists. */
+            history: components["schemas"]["BurnStretch"][];
+            /** @description Its id, over all versions. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * @description The last six hours in stretches of six minutes (of one minute where the window is a day), oldest first; empty
+             *     in lists.
+             */
+            recent: components["schemas"]["BurnStretch"][];
+            /** @description The kind of resource whose work it counts; absent: all. */
+            selector_kind?: string | null;
+            /** @description Id or pattern of the resources whose work it counts, together; absent: all. */
+            selector_resource?: string | null;
+            /** @description What it counts. */
+            sli: components["schemas"]["SloIndicator"];
+            /** @description How it stands. */
+            status: components["schemas"]["SloStatus"];
+            /**
+             * Format: double
+             * @description Share of it that must be good.
+             */
+            target: number;
+            /** @description When this version was saved. */
+            updated_at: components["schemas"]["Time"];
+            /**
+             * Format: uint32
+             * @description Version, from 1; also sent as `ETag`.
+             */
+            version: number;
+            /**
+             * Format: uint32
+             * @description Days over which that share is meant; the window rolls.
+             */
+            window_days: number;
+        };
+        /** @description An objective to keep. */
+        SloDraft: {
+            /**
+             * @description What it promises and to whom, at most 1,000 characters. Default: empty.
+             * @default
+             */
+            description: string;
+            /** @description Its name, 1 to 100 characters, unique in the tenant. */
+            name: string;
+            /**
+             * @description Count only resources of this kind: `host`, `service`, `agent`, `engine`, `process`. Default: all.
+             * @default null
+             */
+            selector_kind: string | null;
+            /**
+             * @description Count only this resource, such as `service:shop/orders`, or those that fit a pattern with `*`. Default: all.
+             * @default null
+             */
+            selector_resource: string | null;
+            /** @description What it counts. */
+            sli: components["schemas"]["SloIndicator"];
+            /**
+             * Format: double
+             * @description Share of it that must be good, 0.5 to 0.99999.
+             */
+            target: number;
+            /**
+             * Format: uint32
+             * @description Days over which that share is meant, 1 to 90. Default: 30.
+             * @default 30
+             */
+            window_days: number;
+        };
+        /** @description What an objective counts. */
+        SloIndicator: {
+            /**
+             * @description `at_most` or `at_least`; needed for `vital` and `metric`.
+             * @default null
+             */
+            good_when: string | null;
+            /**
+             * @description `requests` (good: did not fail), `latency` (good: took at most `threshold` seconds), `vital` or `metric` (good:
+             *     the seconds in which it was `good_when` `threshold`).
+             */
+            kind: string;
+            /**
+             * @description The metric name as its sender spells it; needed for `metric`.
+             * @default null
+             */
+            metric: string | null;
+            /**
+             * Format: double
+             * @description The threshold; needed but for `requests`. Of latency in seconds, of a vital sign in its unit, of a metric as it
+             *     is sent (a counter per second).
+             * @default null
+             */
+            threshold: number | null;
+            /**
+             * @description The vital sign, such as `up` or `latency_p99`; needed for `vital`.
+             * @default null
+             */
+            vital: string | null;
+        };
+        /** @description One page of a list. */
+        SloPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Slo"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description What an objective would have told. */
+        SloPreview: {
+            /** @description The alerts, oldest first, at most 200. */
+            alerts: components["schemas"]["SloPreviewAlert"][];
+            /** @description Begin of the days of which the alerts are listed. */
+            from: components["schemas"]["Time"];
+            /** @description The window in about sixty stretches, oldest first. */
+            history: components["schemas"]["BurnStretch"][];
+            /**
+             * Format: uint32
+             * @description Pages in those days.
+             */
+            pages: number;
+            /** @description How it would stand now. */
+            status: components["schemas"]["SloStatus"];
+            /**
+             * Format: uint32
+             * @description Tickets in those days.
+             */
+            tickets: number;
+            /** @description Their end. */
+            to: components["schemas"]["Time"];
+            /** @description The same in one sentence. */
+            words: string;
+        };
+        /** @description An alert that would have been. */
+        SloPreviewAlert: {
+            /** @description When it would have opened. */
+            from: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description The fastest burn over the long window while it was open.
+             */
+            rate: number;
+            /** @description When it would have closed; absent if it would be open still. */
+            to?: components["schemas"]["Time"] | null;
+            /** @description `page` or `ticket`. */
+            urgency: string;
+        };
+        /** @description An objective to try on stored history. */
+        SloPreviewRequest: {
+            /**
+             * Format: uint32
+             * @description Days of which the alerts are wanted, 1 to 90. Default: 7.
+             * @default 7
+             */
+            days: number;
+            /** @description The objective. */
+            slo: components["schemas"]["SloDraft"];
+        };
+        /** @description How an objective stands. */
+        SloStatus: {
+            /** @description When it was judged; absent while loading. */
+            at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description Share that was good; absent if nothing was counted.
+             */
+            attained?: number | null;
+            /**
+             * Format: double
+             * @description Bad ones within the window.
+             */
+            bad: number;
+            /**
+             * Format: double
+             * @description Share of the window's minutes of which anything was counted; the rest counts neither way.
+             */
+            covered: number;
+            /** @description When the budget is used up if things go on as they are; absent if nothing was counted in the last six hours. */
+            forecast?: components["schemas"]["BudgetForecast"] | null;
+            /**
+             * Format: double
+             * @description Good ones within the window.
+             */
+            good: number;
+            /** @description Time of the newest row that was counted. */
+            last_data_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description Share of the error budget that is left; below 0 when it is overspent; absent while loading or without data.
+             */
+            left?: number | null;
+            /**
+             * Format: uint32
+             * @description Resources that are counted.
+             */
+            resources: number;
+            /**
+             * @description `page` (the budget burns so fast that somebody must look now), `ticket` (it burns, and it can wait for the
+             *     day), `spent` (nothing is left, and it does not burn), `ok`, `no_data` (nothing was counted in the window),
+             *     `loading` (the history is being read).
+             */
+            state: string;
+            /** @description What is counted: `requests` or `seconds`. */
+            unit: string;
+            /** @description Every pair of windows, most urgent first. */
+            windows: components["schemas"]["BurnWindow"][];
+            /** @description The same in one sentence. */
+            words: string;
+        };
         /** @description One step. */
         Step: {
             /** @description The action, such as `restart`. */
@@ -2823,6 +3199,7 @@ export interface operations {
                 cursor?: string | null;
                 limit?: number | null;
                 resource_id?: string | null;
+                slo_id?: string | null;
                 state?: string | null;
             };
             header?: never;
@@ -5065,6 +5442,216 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_slos: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                limit?: number | null;
+                resource_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SloPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_slo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SloDraft"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Slo"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_slo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Slo"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_slo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+                /** @description The `ETag` that was read: if it changed meanwhile, nothing is done and the answer is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SloDraft"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Slo"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_slo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+                /** @description The `ETag` that was read: if it changed meanwhile, nothing is done and the answer is 412. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_slo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SloPreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SloPreview"];
                 };
             };
             /** @description A problem document */

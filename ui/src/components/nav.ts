@@ -15,6 +15,7 @@ export const PLACES: Place[] = [
   { to: '/resources', name: 'Resources', icon: 'resources', key: 'g r', bar: 'bar' },
   { to: '/interventions', name: 'Interventions', icon: 'interventions', key: 'g i', bar: 'bar' },
   { to: '/alerts', name: 'Alerts', icon: 'alerts', key: 'g t', bar: 'bar' },
+  { to: '/slos', name: 'Objectives', icon: 'slos', key: 'g b' },
   { to: '/playbooks', name: 'Playbooks', icon: 'playbooks', key: 'g p' },
   { to: '/data', name: 'Data', icon: 'data', key: 'g d' },
   { to: '/ledger', name: 'Ledger', icon: 'ledger', key: 'g l', bar: 'bar' },

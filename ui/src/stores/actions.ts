@@ -11,6 +11,7 @@ export const ACTION = {
   writeModels: 'WriteModels',
   readSettings: 'ReadSettings',
   writePlaybooks: 'WritePlaybooks',
+  writeSlos: 'WriteSlos',
   backtest: 'Backtest',
   query: 'Query',
   readSignals: 'ReadSignals',

@@ -224,7 +224,7 @@ const empty = await open(bare);
 await step('an empty workspace names the next action on every page', async () => {
   await empty.getByText('Waiting for the first signal').waitFor();
   await empty.screenshot({ path: `${out}/empty-1280-dark.png` });
-  for (const [path, words] of [['/interventions', 'Nothing waits for you'], ['/alerts', 'No alert fires'], ['/playbooks', 'No playbooks yet'], ['/settings/keys', 'No API key yet'], ['/ledger', 'No entries in this time'], ['/resources', 'Waiting for the first signal']]) {
+  for (const [path, words] of [['/interventions', 'Nothing waits for you'], ['/alerts', 'No alert fires'], ['/playbooks', 'No playbooks yet'], ['/slos', 'No objectives yet'], ['/settings/keys', 'No API key yet'], ['/ledger', 'No entries in this time'], ['/resources', 'Waiting for the first signal']]) {
     await empty.goto(bare.base + path);
     await empty.getByText(words).first().waitFor();
     await axe(empty, path);

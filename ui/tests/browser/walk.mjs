@@ -40,6 +40,7 @@ async function signIn() {
   const intervention = interventions.find((i) => i.state === 'validated') ?? interventions[0];
   const done = interventions.find((i) => i.executed_at);
   const playbook = (await get('/playbooks?limit=1')).items?.[0];
+  const slo = (await get('/slos?limit=1')).items?.[0];
   const entry = (await get('/ledger/entries?limit=1')).items?.[0];
   await context.close();
   const pages = [
@@ -51,6 +52,10 @@ async function signIn() {
     ['intervention', intervention && `/interventions/${intervention.id}`],
     ['intervention-done', done && `/interventions/${done.id}?view=history`],
     ['propose', '/interventions/new'],
+    ['slos', '/slos'],
+    ['slo', slo && `/slos/${slo.id}`],
+    ['slo-new', '/slos/new'],
+    ['slo-edit', slo && `/slos/${slo.id}/edit`],
     ['playbooks', '/playbooks'],
     ['playbook', playbook && `/playbooks/${playbook.id}`],
     ['playbook-new', '/playbooks/new'],

@@ -4,6 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn alert(burn: &Burn, now: Timestamp) -> Option<Urgency> {
+    burn.readings(now).iter().filter(|r| r.is_firing).map(|r| r.urgency).max()
+}
+
 fn at(minute: i64) -> Timestamp {
     Timestamp::from_secs(minute * 60 + 30)
 }
@@ -33,7 +37,7 @@ fn alerts_of_the_workbook() {
         (1_000.0, 1, Some(Urgency::Page)),
     ] {
         let burn = after(THREE_DAYS, 0.999, |m| if m >= THREE_DAYS - minutes { bad } else { 0.0 });
-        assert_eq!(burn.alert(at(THREE_DAYS - 1)), want, "{bad} of 1,000 for {minutes} min");
+        assert_eq!(alert(&burn, at(THREE_DAYS - 1)), want, "{bad} of 1,000 for {minutes} min");
     }
 }
 
@@ -41,7 +45,7 @@ fn alerts_of_the_workbook() {
 fn an_alert_closes_soon_after_the_errors_end() {
     let burst = |m: i64| if (600..660).contains(&m) { 50.0 } else { 0.0 };
     let burn = after(660, 0.999, burst);
-    assert_eq!(burn.alert(at(659)), Some(Urgency::Page));
+    assert_eq!(alert(&burn, at(659)), Some(Urgency::Page));
     let fast = |burn: &Burn, minute: i64| burn.readings(at(minute))[0].is_firing;
     assert!(fast(&after(662, 0.999, burst), 661));
     assert!(!fast(&after(666, 0.999, burst), 665));
@@ -51,28 +55,92 @@ fn an_alert_closes_soon_after_the_errors_end() {
 fn the_budget_and_how_long_it_lasts() {
     let day = 24 * 60;
     // Half the allowed errors all the time: half the budget is left, and it would last beyond the window.
-    let calm = after(30 * day, 0.999, |_| 0.5).budget(at(30 * day - 1));
-    assert!((calm.left - 0.5).abs() < 0.01 && calm.time_left.is_none(), "{calm:?}");
-    // Then ten times the allowed rate for six hours: 30 days x 0.5 / 10, less what is spent meanwhile.
+    let now = at(30 * day - 1);
+    let calm = after(30 * day, 0.999, |_| 0.5);
+    let told = calm.forecast(now).unwrap();
+    assert!((calm.left(now) - 0.5).abs() < 0.01 && told.gone_in.is_none(), "{told:?}");
+    assert!((told.left_at_end - 0.5).abs() < 0.01, "{told:?}");
+    // Then ten times the allowed rate for six hours: what is left goes ten times too fast, but what is in the window
+    // leaves it half as fast as it should come.
     let worse = after(30 * day, 0.999, |m| if m >= 30 * day - 360 { 10.0 } else { 0.5 });
-    let worse = worse.budget(at(30 * day - 1));
-    let days = worse.time_left.unwrap().as_secs_f64() / 86_400.0;
-    assert!(worse.left < 0.45 && (days - 3.0 * worse.left).abs() < 0.1, "{worse:?} {days}");
-    let gone = after(10 * day, 0.999, |_| 5.0).budget(at(10 * day - 1));
-    assert!((gone.left + 4.0).abs() < 0.01 && gone.time_left == Some(Duration::ZERO), "{gone:?}");
-    let empty = Burn::new(Objective::new(0.9, HOUR).unwrap()).budget(at(0));
-    assert_eq!(empty, Budget { left: 1.0, time_left: None });
+    let (left, told) = (worse.left(now), worse.forecast(now).unwrap());
+    let days = told.gone_in.unwrap().as_secs_f64() / 86_400.0;
+    assert!(left < 0.45 && (days - 30.0 * left / 9.5).abs() < 0.1, "{told:?} {left} {days}");
+    assert!((told.left_at_end + 9.0).abs() < 0.1, "{told:?}");
+    let over = after(10 * day, 0.999, |_| 5.0);
+    let now = at(10 * day - 1);
+    assert!((over.left(now) + 4.0).abs() < 0.01);
+    assert_eq!(over.forecast(now).unwrap().gone_in, Some(Duration::ZERO));
+    let empty = Burn::new(Objective::new(0.9, HOUR).unwrap());
+    assert_eq!((empty.left(at(0)), empty.forecast(at(0))), (1.0, None));
+}
+
+#[test]
+fn the_forecast_spans_the_recent_rates() {
+    // Of the last six hours the first three burn at 2, the last three at 8.
+    let minutes = 24 * 60;
+    let burn = after(minutes, 0.999, |m| if m >= minutes - 180 { 8.0 } else { 2.0 });
+    let told = burn.forecast(at(minutes - 1)).unwrap();
+    assert!((told.rate - 8.0).abs() < 0.1, "{told:?}");
+    assert!((told.rates.0 - 2.0).abs() < 0.1 && (told.rates.1 - 8.0).abs() < 0.1, "{told:?}");
+    assert!(told.gone_in_soonest <= told.gone_in && told.gone_in <= told.gone_in_latest, "{told:?}");
+}
+
+#[test]
+fn minutes_without_events_are_not_good_but_unknown() {
+    let mut burn = Burn::new(Objective::new(0.99, DAY).unwrap());
+    for minute in 0..24 * 60 {
+        if minute % 2 == 0 {
+            burn.observe(at(minute), 5.0, 0.0);
+            burn.observe(at(minute), 5.0, 0.0);
+        }
+    }
+    let now = at(24 * 60 - 1);
+    assert!((burn.covered(now) - 0.5).abs() < 0.01, "{}", burn.covered(now));
+    let later = at(24 * 60 + 30);
+    assert!(burn.readings(later)[0].short.is_none(), "nothing came for half an hour");
+    assert!(burn.covered(at(72 * 60)) < 1e-9);
+}
+
+#[test]
+fn one_failure_at_night_wakes_nobody() {
+    let mut burn = Burn::new(Objective::new(0.999, 30 * DAY).unwrap());
+    burn.observe(at(0), 1.0, 1.0);
+    assert_eq!(alert(&burn, at(1)), None);
+    burn.observe(at(1), 0.0, 2.0);
+    assert_eq!(alert(&burn, at(1)), Some(Urgency::Page));
+}
+
+#[test]
+fn an_outage_pages_however_large_the_budget() {
+    let burn = after(120, 0.8, |m| if m >= 60 { 1_000.0 } else { 0.0 });
+    assert_eq!(alert(&burn, at(119)), Some(Urgency::Page));
+}
+
+#[test]
+fn the_history_runs_down_to_what_is_left() {
+    let day = 24 * 60;
+    let burn = after(30 * day, 0.999, |m| if m > 20 * day { 2.0 } else { 0.0 });
+    let now = at(30 * day - 1);
+    let history = burn.history(now);
+    assert!((59..=61).contains(&history.len()), "{}", history.len());
+    assert!(history.windows(2).all(|pair| pair[0].left >= pair[1].left && pair[0].end < pair[1].end));
+    assert!((history.last().unwrap().left - burn.left(now)).abs() < 1e-9);
+    let recent = burn.recent(now);
+    assert!((recent.last().unwrap().left - burn.left(now)).abs() < 1e-9);
+    assert!((recent.first().unwrap().rate.unwrap() - 2.0).abs() < 1e-9);
 }
 
 #[test]
 fn windows_shrink_with_the_objective_and_state_stays_small() {
     let mut burn = Burn::new(Objective::new(0.99, 7 * DAY).unwrap());
     assert_eq!(burn.rules[0].long, HOUR.mul_f64(7.0 / 30.0));
+    assert_eq!(burn.rules[0].short, SHORTEST.1);
     for minute in 0..60 * 24 * 60 {
         burn.observe(at(minute), 10.0, 0.0);
     }
     let cells: usize = burn.rings.iter().map(|ring| ring.cells.len()).sum();
-    assert!(cells * size_of::<Cell>() < 8_000, "{cells} cells");
+    assert!(cells * size_of::<Cell>() < 12_000, "{cells} cells");
 }
 
 #[test]
@@ -94,12 +162,20 @@ proptest! {
         for (minute, good, bad) in events {
             burn.observe(at(minute), good, bad);
         }
-        let budget = burn.budget(at(now));
-        prop_assert!(budget.left <= 1.0 && budget.left >= 1.0 - 1.0 / 0.005 - 1e-6, "{:?}", budget);
-        prop_assert!(budget.time_left.is_none_or(|left| left <= 30 * DAY));
+        let least = 1.0 - 1.0 / 0.005 - 1e-6;
+        let left = burn.left(at(now));
+        prop_assert!(left <= 1.0 && left >= least, "{}", left);
+        prop_assert!((0.0..=1.0).contains(&burn.covered(at(now))));
+        if let Some(told) = burn.forecast(at(now)) {
+            prop_assert!(told.rates.0 <= told.rate && told.rate <= told.rates.1, "{:?}", told);
+            prop_assert!(told.left_at_end <= 1.0 && told.left_at_end >= least, "{:?}", told);
+            for gone in [told.gone_in, told.gone_in_soonest, told.gone_in_latest].into_iter().flatten() {
+                prop_assert!(gone <= 31 * DAY, "{:?}", told);
+            }
+        }
         for reading in burn.readings(at(now)) {
             prop_assert!((0.0..=200.0 + 1e-6).contains(&reading.long), "{:?}", reading);
-            prop_assert!((0.0..=200.0 + 1e-6).contains(&reading.short), "{:?}", reading);
+            prop_assert!(reading.short.is_none_or(|short| (0.0..=200.0 + 1e-6).contains(&short)), "{:?}", reading);
         }
     }
 
@@ -119,7 +195,7 @@ proptest! {
         for (less, more) in less.readings(now).iter().zip(more.readings(now)) {
             prop_assert!(more.long >= less.long && more.short >= less.short);
         }
-        prop_assert!(more.budget(now).left <= less.budget(now).left);
+        prop_assert!(more.left(now) <= less.left(now));
     }
 
     #[test]

@@ -12,7 +12,6 @@ use tokio::process::Command;
 
 use super::{Actuator, ActuatorError, Call, MAX_OUTPUT, Refusal, Settled, Target, cut_output};
 use crate::config::CommandConfig;
-use crate::playbook::selects;
 
 /// The step argument that names the command.
 const NAME: &str = "command";
@@ -72,7 +71,7 @@ impl Commands {
             )));
         };
         let allowed = |pattern: &String| {
-            selects(&Selector { kind: None, resource: Some(pattern.clone()) }, &target.resource)
+            Selector { kind: None, resource: Some(pattern.clone()) }.takes_in(&target.resource)
         };
         if !config.targets.is_empty() && !config.targets.iter().any(allowed) {
             let words = format!("`{}` is not configured for {}", config.name, target.resource);

@@ -18,7 +18,6 @@ use super::{Controller, Inner};
 use crate::condition::Facts;
 use crate::error::ControllerError;
 use crate::plan::{Decision, Guard, History, Rule, Situation, consider, hold};
-use crate::playbook::selects;
 
 impl Controller {
     /// Asks every playbook in force about these assessments, and proposes what they want within the envelope.
@@ -36,7 +35,7 @@ impl Controller {
         // The past is read once, and only if a condition holds.
         let mut past = None;
         for assessment in assessments {
-            let mut looking = rules.iter().filter(|r| selects(&r.playbook.selector, &assessment.resource_id));
+            let mut looking = rules.iter().filter(|r| r.playbook.selector.takes_in(&assessment.resource_id));
             let Some(first) = looking.next() else { continue };
             let facts = Facts::of(assessment);
             for rule in std::iter::once(first).chain(looking) {

@@ -22,5 +22,6 @@ mod ledger;
 mod matrix;
 mod model;
 mod session;
+mod slo;
 mod surface;
 mod world;

@@ -2,6 +2,7 @@
 use echobase_store::{Location, OpenMode};
 use echobase_types::ErrorKind;
 use echobase_types::ledger::ActorKind;
+use echobase_types::slo::{BurnReading, Slo, SloVerdict, Urgency};
 
 use super::*;
 use crate::rule::tests::{T0, well};
@@ -66,6 +67,7 @@ fn trouble(severity: Severity) -> Raise {
         severity,
         summary: "the ledger is damaged".into(),
         detail: "at entry 7".into(),
+        labels: Attributes::new(),
     }
 }
 
@@ -213,4 +215,77 @@ async fn an_alert_of_a_resource_that_is_gone_does_not_fire_for_ever() {
     assert_eq!(store.alerts().open(&tenant()).await.unwrap().len(), 1);
     oncall.observe(&tenant(), &[], at(3_630)).await.unwrap();
     assert_eq!(store.alerts().open(&tenant()).await.unwrap(), []);
+}
+
+fn objective() -> Slo {
+    Slo {
+        id: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
+        version: 1,
+        name: "a answers".into(),
+        description: String::new(),
+        selector: echobase_types::playbook::Selector { kind: None, resource: Some("service:a".into()) },
+        sli: echobase_types::slo::Sli::Requests,
+        target: 0.99,
+        window: Duration::from_secs(30 * 86_400),
+        created_at: T0,
+        updated_at: T0,
+    }
+}
+
+/// One cycle in which both windows of each urgency burn at these rates.
+async fn burn(oncall: &Oncall, page: f64, ticket: f64, seconds: u64) {
+    let reading = |urgency, rate, seen: f64| BurnReading {
+        rate,
+        long_window: Duration::from_secs(3_600),
+        short_window: Duration::from_secs(300),
+        urgency,
+        long: seen,
+        short: Some(seen),
+        is_firing: seen >= rate,
+    };
+    let verdict = SloVerdict {
+        at: at(seconds),
+        good: 90.0,
+        bad: 10.0,
+        covered: 1.0,
+        resources: 1,
+        last_data_at: None,
+        readings: vec![reading(Urgency::Page, 14.4, page), reading(Urgency::Ticket, 1.0, ticket)],
+        left: 0.5,
+        forecast: None,
+        history: Vec::new(),
+        recent: Vec::new(),
+    };
+    let slo = objective();
+    let known = [slo.id].into();
+    oncall.observe_slos(&tenant(), &[(&slo, &verdict)], &known, at(seconds)).await.unwrap();
+}
+
+async fn open_rules(store: &Store) -> Vec<(String, Severity)> {
+    let open = store.alerts().open(&tenant()).await.unwrap();
+    open.into_iter().map(|alert| (alert.rule, alert.severity)).collect()
+}
+
+#[tokio::test]
+async fn a_burning_objective_pages_at_once_and_a_ticket_follows_when_it_calms() {
+    let store = store().await;
+    let oncall = Oncall::new(store.clone(), config());
+    let page = ("slo.page".to_owned(), Severity::Critical);
+    let ticket = ("slo.ticket".to_owned(), Severity::Warning);
+    burn(&oncall, 20.0, 20.0, 0).await;
+    assert_eq!(open_rules(&store).await, std::slice::from_ref(&page));
+    // A new process takes the open page up and tells of it no second time.
+    let oncall = Oncall::new(store.clone(), config());
+    burn(&oncall, 20.0, 20.0, 100).await;
+    assert_eq!(open_rules(&store).await, std::slice::from_ref(&page));
+    burn(&oncall, 2.0, 2.0, 110).await;
+    assert_eq!(open_rules(&store).await, [page, ticket.clone()], "not yet calm for a minute");
+    burn(&oncall, 2.0, 2.0, 171).await;
+    assert_eq!(open_rules(&store).await, [ticket]);
+    // The objective is removed: nothing is promised any more.
+    oncall.observe_slos(&tenant(), &[], &BTreeSet::new(), at(180)).await.unwrap();
+    assert_eq!(open_rules(&store).await, []);
+    assert_eq!(actions(&store).await, ["alert.fire", "alert.fire", "alert.resolve", "alert.resolve"]);
+    let group: BTreeSet<String> = messages(&store).await.into_iter().map(|(subject, _)| subject).collect();
+    assert_eq!(group, ["alerts/service:a".to_owned()].into());
 }

@@ -9,3 +9,4 @@ mod ledger;
 mod model;
 mod noun;
 mod outbox;
+mod slo;
