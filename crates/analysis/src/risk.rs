@@ -43,9 +43,8 @@ pub use model::{Curve, RiskModel, Tree, WearModel};
 
 /// What the model was fitted on, for those who must judge how far to trust it.
 pub const PROVENANCE: &str = "Shipped with Echobase: hazards by formula, and 360 small trees learned from generated \
-    runs of thirty-five kinds, eighteen of which end in failure, and of random faults at several time scales. Of kinds \
-    that it has not seen it foresees fewer. Nothing of your own history is in it; incidents that you label show how far it \
-    holds here.";
+    runs of thirty-five kinds, eighteen of which end in failure, and of random faults. Of kinds that it has not seen it \
+    foresees fewer. Nothing of your own history is in it; incidents that you label show how far it holds here.";
 
 /// What is said without knowledge, and the least that is said with it.
 pub const BASE_RATE: f64 = 0.01;

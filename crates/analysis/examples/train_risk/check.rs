@@ -1,5 +1,7 @@
 //! How well kinds are foreseen that were left out of the learning.
 
+use echobase_analysis::precursor::FIGURES;
+
 use crate::boost::{Booster, HORIZONS, Row, fails_within, fill};
 use crate::curve::Curves;
 use crate::runs::{self, Family, Plan};
@@ -57,6 +59,25 @@ fn fold(name: &str, mut learned: Vec<Row>, mut judged: Vec<Row>) {
     }
 }
 
+/// Prints how well trees and curves hold on the runs that are judged, at every horizon.
+pub(crate) fn curves(booster: &Booster, ordinary: &[f32; FIGURES], curves: &Curves) {
+    let mut judged = runs::rows(&Plan::judged());
+    fill(&mut judged, ordinary);
+    let scores: Vec<f32> = judged.iter().map(|r| booster.score(&r.figures)).collect();
+    type Which = fn(Family) -> bool;
+    let groups: [(&str, Which); 3] = [
+        ("known kinds", |f| matches!(f, Family::Known(_))),
+        ("further kinds", |f| matches!(f, Family::Further(_))),
+        ("random faults", |f| !f.is_kind()),
+    ];
+    for (name, is_wanted) in groups {
+        for (place, horizon) in HORIZONS.into_iter().enumerate() {
+            let figures = measure(&judged, &scores, curves, place, is_wanted);
+            eprintln!("{}", line(&format!("{name} within {horizon} rows"), &figures));
+        }
+    }
+}
+
 fn measure(
     rows: &[Row],
     scores: &[f32],
@@ -93,9 +114,13 @@ fn measure(
 }
 
 fn show(name: &str, figures: &Figures) {
+    println!("{}", line(name, figures));
+}
+
+fn line(name: &str, figures: &Figures) -> String {
     let Figures { recall, false_alarms, error } = figures;
     let balanced = 0.5 * (recall + 1.0 - false_alarms);
-    println!(
+    format!(
         "{name:40} balanced {balanced:.3} recall {recall:.3} false {false_alarms:.4} calibration {error:.4}"
-    );
+    )
 }

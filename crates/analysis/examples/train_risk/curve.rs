@@ -56,16 +56,44 @@ impl Curves {
         Self { knots, of_horizon }
     }
 
+    /// The same with the curve of one horizon as it was, and the others held below and above it.
+    pub(crate) fn around(mut self, horizon: f32, knots: &[f32], kept: &[f32]) -> Self {
+        let grid = std::mem::take(&mut self.knots);
+        self.knots = grid.iter().chain(knots).copied().collect();
+        self.knots.sort_by(f32::total_cmp);
+        self.knots.dedup_by(|a, b| *a - *b < 1e-3);
+        let on_all = |from: &[f32], values: &[f32]| -> Vec<f32> {
+            self.knots.iter().map(|k| at(from, values, *k)).collect()
+        };
+        let kept = on_all(knots, kept);
+        let mut curves: Vec<Vec<f32>> = self.of_horizon.iter().map(|curve| on_all(&grid, curve)).collect();
+        for (curve, of) in curves.iter_mut().zip(HORIZONS) {
+            for (y, kept) in curve.iter_mut().zip(&kept) {
+                *y = match of.total_cmp(&horizon) {
+                    std::cmp::Ordering::Less => y.min(*kept),
+                    std::cmp::Ordering::Equal => *kept,
+                    std::cmp::Ordering::Greater => y.max(*kept),
+                };
+            }
+        }
+        self.of_horizon = curves;
+        self
+    }
+
     /// The probability of failing within the horizon of that place.
     pub(crate) fn probability(&self, score: f32, horizon: usize) -> f32 {
-        let (knots, curve) = (&self.knots, &self.of_horizon[horizon]);
-        let at = knots.partition_point(|k| *k < score);
-        if at == 0 || at == knots.len() {
-            return curve[at.min(curve.len() - 1)];
-        }
-        let share = (score - knots[at - 1]) / (knots[at] - knots[at - 1]);
-        curve[at - 1] + share * (curve[at] - curve[at - 1])
+        at(&self.knots, &self.of_horizon[horizon], score)
     }
+}
+
+/// Straight between knots; beyond their ends it stays.
+fn at(knots: &[f32], values: &[f32], x: f32) -> f32 {
+    let above = knots.partition_point(|k| *k < x);
+    if above == 0 || above == knots.len() {
+        return values[above.min(values.len() - 1)];
+    }
+    let share = (x - knots[above - 1]) / (knots[above] - knots[above - 1]);
+    values[above - 1] + share * (values[above] - values[above - 1])
 }
 
 fn threshold(rows: &[Row], scores: &[f32], order: &[usize], horizon: f32) -> f32 {
