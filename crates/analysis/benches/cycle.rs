@@ -108,12 +108,13 @@ fn main() {
         return;
     }
     println!(
-        "analysis cycle, 1,000 resources x 20 series (median, best of {} cycles): assess {:.1}, {:.1} ms (target < 100 ms); observe {:.2}, {:.2} us a point (target <= 2 us); {} bytes a series (target <= 4,096)",
+        "analysis cycle, 1,000 resources x 20 series (median, best of {} cycles): assess {:.1}, {:.1} ms (target < 100 ms); observe {:.2}, {:.2} us a point (target <= 2 us); {} bytes a series with names and trends; detection and drift {} bytes a series (target <= 4,096)",
         assessing.len(),
         assessing[half] * 1e3,
         assessing[0] * 1e3,
         micros(observing[half]),
         micros(observing[0]),
-        engine.memory_bytes() / engine.series()
+        engine.memory_bytes() / engine.series(),
+        Engine::bytes_per_series()
     );
 }

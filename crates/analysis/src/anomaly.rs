@@ -256,7 +256,13 @@ mod tests {
     use super::*;
 
     fn verdict(surprise: f32) -> Verdict {
-        Verdict { surprise, expected: 1.1e9, sigma: 1e8, statistic: Statistic::Deviation }
+        Verdict {
+            surprise,
+            consensus: surprise,
+            expected: 1.1e9,
+            sigma: 1e8,
+            statistic: Statistic::Deviation,
+        }
     }
 
     fn bar() -> Bar {

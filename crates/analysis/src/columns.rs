@@ -81,21 +81,22 @@ impl RowDetector {
         self.pace.tick(time);
         for ((channel, surprise), &value) in self.channels.iter_mut().zip(&mut self.surprises).zip(values) {
             let seen = channel.observe(value, time, &self.limits);
-            *surprise = if seen == Seen::Dropped { 0.0 } else { channel.surprise() as f32 };
+            *surprise = if seen == Seen::Dropped { 0.0 } else { channel.consensus() };
             if seen == Seen::Dropped {
                 channel.watch_silence(time);
             }
         }
         let Some(whole) = &mut self.whole else {
-            let Some((channel, &surprise)) = self.channels.first().zip(self.surprises.first()) else {
+            let Some((channel, &consensus)) = self.channels.first().zip(self.surprises.first()) else {
                 return Detection::default();
             };
-            self.score += SMOOTHING * (f64::from(surprise) - self.score);
+            let surprise = if consensus > 0.0 { channel.surprise() } else { 0.0 };
+            self.score += SMOOTHING * (surprise - self.score);
             let is_onset = channel.alarm.open().is_some_and(|o| o.started == time);
             let rank = if surprise > 0.0 { f64::from(channel.alarm.rank()) } else { 0.0 };
             return self.answer(rank, is_onset);
         };
-        let bar = Bar::new(self.pace.step(), self.limits.false_alarms_per_week);
+        let bar = Bar::of_many(self.pace.step(), self.limits.false_alarms_per_week);
         whole.observe(values, &self.surprises, time, &bar);
         let is_onset = whole.alarm.open().is_some_and(|o| o.started == time);
         let rank = f64::from(whole.alarm.rank());

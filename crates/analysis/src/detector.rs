@@ -14,8 +14,9 @@
 //! | novelty | a mean level, or a path of three values, that was never seen |
 //!
 //! Each statistic has its own tail ([`crate::tail`], one for each side where sides differ) or its own memory of what
-//! was seen ([`crate::novelty`]); a family speaks with its largest surprise, and the surprise of the value is the mean
-//! of the three loudest families: one odd statistic is not enough, whatever it is. A run of equal values that is
+//! was seen ([`crate::novelty`]); a family speaks with its largest surprise. The *consensus* is the mean of the three
+//! loudest families: one odd statistic is not enough, whatever it is. The surprise of the value lies halfway between
+//! the consensus and the loudest family. A run of equal values that is
 //! three times as long as any before is a stuck series. Everything that is learned is clipped, so that an incident
 //! does not teach itself into the baseline.
 //!
@@ -24,7 +25,7 @@
 
 mod history;
 
-use crate::profile::{BUCKETS, Place, Profile};
+use crate::profile::{BUCKETS, Place, Profile, Pull};
 use crate::tail::Tail;
 use history::{History, logarithm};
 
@@ -58,8 +59,10 @@ pub(crate) enum Statistic {
 /// What the detector says of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Verdict {
-    /// −log₁₀ of the tail probability, as the mean of the three loudest families; 0 while warming up.
+    /// −log₁₀ of the tail probability, halfway between the loudest family and the consensus; 0 while warming up.
     pub(crate) surprise: f32,
+    /// The mean of the three loudest families: what counts where several series are judged together.
+    pub(crate) consensus: f32,
     /// What the slow baseline expected.
     pub(crate) expected: f64,
     /// Usual size of a deviation from the baseline (mean absolute deviation × 1.25).
@@ -120,6 +123,27 @@ struct Seen {
     innovation: f32,
     deviation: f32,
     place: Place,
+}
+
+/// What the families say of one value.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    surprise: f32,
+    consensus: f32,
+    statistic: Statistic,
+}
+
+impl Default for Said {
+    fn default() -> Self {
+        Self::alone(0.0, Statistic::Innovation)
+    }
+}
+
+impl Said {
+    /// One statistic that needs no other.
+    fn alone(surprise: f32, statistic: Statistic) -> Self {
+        Self { surprise, consensus: surprise, statistic }
+    }
 }
 
 impl Detector {
@@ -204,12 +228,13 @@ impl Detector {
         let size = value.clamp(-1e18, 1e18) as f32;
         let seen = Seen { value: v, size, before, residuals, innovation, deviation, place };
 
-        let (surprise, statistic) = if i > 2 { self.judge(&seen) } else { (0.0, Statistic::Innovation) };
+        let said = if i > 2 { self.judge(&seen) } else { Said::default() };
         let verdict = Verdict {
-            surprise,
+            surprise: said.surprise,
+            consensus: said.consensus,
             expected: self.origin + f64::from(expected),
             sigma: f64::from(self.slow_scale.max(self.floor)) * 1.25,
-            statistic,
+            statistic: said.statistic,
         };
         self.history.learn(&seen, i);
         self.learn(&seen, step);
@@ -235,7 +260,7 @@ impl Detector {
     }
 
     /// Surprise and reason of one value; the tails learn it.
-    fn judge(&mut self, seen: &Seen) -> (f32, Statistic) {
+    fn judge(&mut self, seen: &Seen) -> Said {
         let resolution = self.resolution();
         let slow_unit = self.slow_scale + resolution;
         let z = seen.deviation / slow_unit;
@@ -269,16 +294,17 @@ impl Detector {
             (past.novelty, Statistic::Novel),
             (variance.max(past.spread), spread),
         ];
-        let (mut surprise, mut statistic) = consensus(&families);
+        let mut said = consensus(&families);
         if !self.tails[at::DEVIATION].is_known() && n > 30 && z.abs() > 6.0 {
-            (surprise, statistic) = (self.first_departure(z.abs()).max(surprise), Statistic::Deviation);
+            let first = self.first_departure(z.abs());
+            said = Said::alone(first.max(said.surprise), Statistic::Deviation);
         }
         if let Some(still) = self.stillness(seen.value)
-            && still > surprise
+            && still > said.surprise
         {
-            return (still, Statistic::Still);
+            return Said::alone(still, Statistic::Still);
         }
-        (surprise, statistic)
+        said
     }
 
     /// The surprise of a statistic that has a tail on each side.
@@ -328,12 +354,13 @@ impl Detector {
             let size = if warm { residual.abs() } else { residual.abs().min(10.0 * *error + 1e-12) };
             *error += first.max(0.01) * (size - *error);
         }
-        let a = first.max(0.002);
         let plain = (v - self.baseline).abs();
         let seasonal = if known { (v - profile - self.profile_level).abs() } else { plain };
         let [e0, e1] = self.baseline_errors;
+        let a = first.max(0.005);
         self.baseline_errors[0] += a * (clip(plain, 10.0 * e0) - e0);
         self.baseline_errors[1] += a * (if known { clip(seasonal, 10.0 * e1) } else { seasonal } - e1);
+        let a = first.max(0.002);
         let square = innovation * innovation;
         if i > 1 {
             self.fast_variance += 0.1 * (square - self.fast_variance);
@@ -348,7 +375,14 @@ impl Detector {
             self.level += 0.1 * (v - profile - self.level);
             self.profile_level += day * tame(v - profile - self.profile_level);
         }
-        self.profile.learn(place, v, self.profile_level, profile_rate, tame);
+        let pull = Pull {
+            offset: self.profile_level,
+            mean: self.slow_mean,
+            unit: self.slow_scale + self.resolution(),
+            rate: profile_rate,
+            step,
+        };
+        self.profile.learn(place, v, &pull, tame);
         if i > 0 && v == self.last {
             self.run = self.run.saturating_add(1);
         } else {
@@ -361,100 +395,17 @@ impl Detector {
     }
 }
 
-/// The mean of the loudest families, and the reason: the first that is nearly as loud as the loudest.
-fn consensus(families: &[(f32, Statistic); 5]) -> (f32, Statistic) {
+/// What the families say together: the reason is the first that is nearly as loud as the loudest.
+fn consensus(families: &[(f32, Statistic); 5]) -> Said {
     let mut order = families.map(|(surprise, _)| surprise);
     order.sort_by(|a, b| b.total_cmp(a));
-    let surprise = order.iter().take(CONSENSUS).sum::<f32>() / CONSENSUS as f32;
-    let loud = NEARLY * order.first().copied().unwrap_or(0.0);
-    let reason =
+    let consensus = order.iter().take(CONSENSUS).sum::<f32>() / CONSENSUS as f32;
+    let loudest = order.first().copied().unwrap_or(0.0);
+    let loud = NEARLY * loudest;
+    let statistic =
         families.iter().find(|(s, _)| *s >= loud).map_or(Statistic::Deviation, |(_, reason)| *reason);
-    (surprise, reason)
+    Said { surprise: 0.5 * (loudest + consensus), consensus, statistic }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A repeatable stand-in for noise, -1..=1.
-    fn noise(i: i64) -> f64 {
-        let mut x = (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        x ^= x >> 29;
-        x = x.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x ^= x >> 32;
-        (x as f64 / u64::MAX as f64) * 2.0 - 1.0
-    }
-
-    fn surprises(n: i64, step: i64, f: impl Fn(i64) -> f64) -> Vec<f32> {
-        let mut d = Detector::new(0.0);
-        (0..n).map(|i| d.observe(f(i), 1_600_000_000 + i * step, step as f64).surprise).collect()
-    }
-
-    #[test]
-    fn a_far_value_is_far_more_surprising_than_noise() {
-        let s = surprises(1_000, 60, |i| 10.0 + noise(i) + if i == 900 { 30.0 } else { 0.0 });
-        let usual = s[500..900].iter().copied().fold(0.0, f32::max);
-        assert!(usual < 4.4, "usual {usual}");
-        assert!(s[900] > 5.0, "spike {}", s[900]);
-    }
-
-    #[test]
-    fn scale_and_offset_of_the_values_do_not_matter() {
-        let plain = surprises(600, 60, |i| noise(i) + if i > 500 { 5.0 } else { 0.0 });
-        let scaled = surprises(600, 60, |i| 1e6 * (noise(i) + if i > 500 { 5.0 } else { 0.0 }));
-        for (a, b) in plain.iter().zip(&scaled) {
-            assert!((a - b).abs() < 0.05, "{a} {b}");
-        }
-    }
-
-    #[test]
-    fn a_series_that_stops_moving_is_told_as_still() {
-        let mut d = Detector::new(0.0);
-        let mut last = (0.0, Statistic::Innovation);
-        for i in 0..700_i64 {
-            let v = if i < 600 { 10.0 + noise(i) } else { 10.3 };
-            let said = d.observe(v, 1_600_000_000 + i * 60, 60.0);
-            if said.surprise > last.0 && i > 610 {
-                last = (said.surprise, said.statistic);
-            }
-        }
-        assert_eq!(last.1, Statistic::Still);
-        assert!(last.0 > 2.0, "{last:?}");
-    }
-
-    #[test]
-    fn the_daily_cycle_is_learned() {
-        let day = |i: i64| 100.0 + 50.0 * (i as f64 / 288.0 * std::f64::consts::TAU).sin() + noise(i);
-        let mut d = Detector::new(0.0);
-        let mut worst: f64 = 0.0;
-        for i in 0..288 * 6 {
-            let said = d.observe(day(i), 1_600_041_600 + i * 300, 300.0);
-            if i > 288 * 5 {
-                worst = worst.max((said.expected - day(i)).abs());
-            }
-        }
-        assert!(worst < 25.0, "expected within a quarter of the swing, off by {worst}");
-    }
-
-    #[test]
-    fn extreme_values_leave_it_finite() {
-        let mut d = Detector::new(0.0);
-        for i in 0..400_i64 {
-            let v = [0.0, 1e300, -1e300, 1e-300, 1e12][(i % 5) as usize];
-            let said = d.observe(v, i, 1.0);
-            assert!(
-                said.surprise.is_finite() && said.expected.is_finite() && said.sigma.is_finite(),
-                "{said:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_share_that_was_always_zero_speaks_at_its_first_rise() {
-        let mut d = Detector::new(0.002);
-        for i in 0..60 {
-            assert_eq!(d.observe(0.0, i, 1.0).surprise, 0.0);
-        }
-        assert!(d.observe(0.3, 60, 1.0).surprise > 6.5);
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use echobase_types::resource::SeenDependency;
 use echobase_types::signal::SignalBatch;
 use echobase_types::{Dependency, ResourceId, Timestamp};
 
-use crate::channel::Limits;
+use crate::channel::{Channel, Limits};
 use crate::config::AnalysisConfig;
 use crate::links::{self, Links};
 use crate::precursor::Precursors;
@@ -315,6 +315,11 @@ impl Engine {
     /// Series that are watched, over all resources.
     pub fn series(&self) -> usize {
         self.resources.values().map(Watched::series).sum()
+    }
+
+    /// What the judgement of one series costs (detection, alarm and drift test), in bytes; names and trends come on top.
+    pub const fn bytes_per_series() -> usize {
+        Channel::bytes()
     }
 
     /// Approximate memory of the state in bytes.

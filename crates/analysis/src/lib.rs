@@ -26,6 +26,7 @@ mod anomaly;
 mod channel;
 mod counter;
 mod course;
+mod cycle;
 mod detector;
 mod drift;
 mod exhaustion;

@@ -1,11 +1,15 @@
-//! What is usual at this time: 96 quarter hours of two day types (weekday, weekend; UTC), and what each hour of the
-//! week adds to that, where it removes a good part of the error: Friday night is not Monday night everywhere.
+//! What is usual at this time: 96 quarter hours of two day types (weekday, weekend; UTC), and what the hours of the
+//! week add to that, where they remove a good part of the error: Friday night is not Monday night everywhere. A cycle
+//! of any other length ([`crate::cycle`]) is added in the same way.
+
+use crate::cycle::Cycle;
 
 /// Quarter hours of a day.
 pub(crate) const BUCKETS: usize = 96;
 const DAY: i64 = 86_400;
-/// Hours of a week.
-const HOURS: usize = 168;
+/// Pairs of hours of a week.
+const PAIRS: usize = 84;
+const PAIR: i64 = 7_200;
 /// The hours of the week count where they bring the error below this share of what it is without them.
 const HELPS: f32 = 0.7;
 /// Seconds that must have been seen before they are tried: a week and a day.
@@ -18,12 +22,13 @@ const ERROR_RATE: f32 = 0.003;
 pub(crate) struct Profile {
     level: [[f32; BUCKETS]; 2],
     count: [[u8; BUCKETS]; 2],
-    /// What each hour of the week adds to that, and how often it was learned.
-    week: [f32; HOURS],
-    week_count: [u8; HOURS],
+    /// What each pair of hours of the week adds to that, and how often it was learned.
+    week: [f32; PAIRS],
+    week_count: [u8; PAIRS],
     /// Running error without and with what the hour of the week adds.
     errors: [f32; 2],
     first: Option<i64>,
+    cycle: Cycle,
 }
 
 /// What the profile says of one moment.
@@ -33,10 +38,14 @@ pub(crate) struct Place {
     bucket: usize,
     hour: usize,
     day_level: f32,
+    /// What a cycle adds.
+    cycle: f32,
+    is_day_known: bool,
+    is_day_old: bool,
     is_week_old: bool,
     /// The usual level; the fallback where nothing was learned.
     pub(crate) level: f32,
-    /// Whether the level rests on at least two values.
+    /// Whether the level rests on at least two values, or a cycle is known.
     pub(crate) is_known: bool,
 }
 
@@ -45,10 +54,11 @@ impl Profile {
         Self {
             level: [[0.0; BUCKETS]; 2],
             count: [[0; BUCKETS]; 2],
-            week: [0.0; HOURS],
-            week_count: [0; HOURS],
+            week: [0.0; PAIRS],
+            week_count: [0; PAIRS],
             errors: [0.0; 2],
             first: None,
+            cycle: Cycle::default(),
         }
     }
 
@@ -65,26 +75,26 @@ impl Profile {
         } else {
             fallback
         };
-        let hour = second.div_euclid(3_600).rem_euclid(HOURS as i64) as usize;
+        let hour = second.div_euclid(PAIR).rem_euclid(PAIRS as i64) as usize;
         let is_week_old = second - first >= TRIED_AFTER && self.week_count[hour] > 0;
-        let is_known = u16::from(counts[0]) + u16::from(counts[1]) >= 2;
-        let helps = is_known && is_week_old && self.errors[1] < HELPS * self.errors[0];
-        let level = if helps { day_level + self.week[hour] } else { day_level };
-        Place { kind, bucket, hour, day_level, is_week_old, level, is_known }
+        let is_day_known = u16::from(counts[0]) + u16::from(counts[1]) >= 2;
+        let is_day_old = is_day_known && second - first >= DAY;
+        let helps = is_day_known && is_week_old && self.errors[1] < HELPS * self.errors[0];
+        let turn = self.cycle.at(second);
+        let cycle = turn.unwrap_or(0.0);
+        let level = if helps { day_level + self.week[hour] } else { day_level } + cycle;
+        let is_known = is_day_known || turn.is_some();
+        Place { kind, bucket, hour, day_level, cycle, is_day_known, is_day_old, is_week_old, level, is_known }
     }
 
-    /// Learns a value at a place: `tame` clips how far it may pull, `rate` is the share of a value.
-    /// `offset` is how far the series runs above its profile at present.
-    pub(crate) fn learn(
-        &mut self,
-        place: &Place,
-        value: f32,
-        offset: f32,
-        rate: f32,
-        tame: impl Fn(f32) -> f32,
-    ) {
-        if place.is_known {
-            let rest = tame(value - place.day_level - offset);
+    /// Learns a value at a place: `tame` clips how far it may pull.
+    pub(crate) fn learn(&mut self, place: &Place, value: f32, pull: &Pull, tame: impl Fn(f32) -> f32) {
+        // Until a day was seen, the profile is the series itself: a cycle is what leaves the slow mean.
+        let reference = if place.is_day_old { place.level - place.cycle + pull.offset } else { pull.mean };
+        self.cycle.learn(tame(value - reference), pull.unit, pull.step);
+        let value = value - place.cycle;
+        if place.is_day_known {
+            let rest = tame(value - place.day_level - pull.offset);
             if place.is_week_old {
                 let week = self.week[place.hour];
                 for (error, size) in self.errors.iter_mut().zip([rest.abs(), (rest - week).abs()]) {
@@ -93,38 +103,54 @@ impl Profile {
             }
             let count = &mut self.week_count[place.hour];
             *count = count.saturating_add(1);
-            let share = rate.max(1.0 / f32::from(*count));
+            let share = pull.rate.max(1.0 / f32::from(*count));
             self.week[place.hour] += share * (rest - self.week[place.hour]);
         }
         let count = &mut self.count[place.kind][place.bucket];
         let cell = &mut self.level[place.kind][place.bucket];
         *count = count.saturating_add(1);
         if *count == 1 {
-            *cell = if place.is_known { place.day_level + tame(value - place.day_level) } else { value };
+            *cell = if place.is_day_known { place.day_level + tame(value - place.day_level) } else { value };
         } else {
-            *cell += rate.max(1.0 / f32::from(*count)) * tame(value - *cell);
+            *cell += pull.rate.max(1.0 / f32::from(*count)) * tame(value - *cell);
         }
     }
+}
+
+/// What else is known where a profile learns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pull {
+    /// How far the series runs above its profile at present.
+    pub(crate) offset: f32,
+    /// The slow mean of the series, and the usual size of a deviation.
+    pub(crate) mean: f32,
+    pub(crate) unit: f32,
+    /// Share of a value in the level of its quarter hour.
+    pub(crate) rate: f32,
+    /// Usual distance of values in seconds.
+    pub(crate) step: f64,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PULL: Pull = Pull { offset: 0.0, mean: 0.0, unit: 1.0, rate: 0.1, step: 3_600.0 };
+
     #[test]
-    fn an_hour_of_the_week_is_learned_where_it_helps() {
+    fn the_hours_of_the_week_are_learned_where_they_help() {
         let mut profile = Profile::new();
         let monday = 1_600_041_600; // 2020-09-14 00:00 UTC
-        let usual = |hour: i64| if hour % 168 == 116 { 60.0 } else { 10.0 }; // Friday 20:00
+        let usual = |hour: i64| if hour % 168 / 2 == 58 { 60.0 } else { 10.0 }; // Friday 20:00 to 22:00
         let mut errors = Vec::new();
         for hour in 0..168 * 6 {
             let place = profile.at(monday + hour * 3_600, 0.0);
             if hour % 168 == 116 {
                 errors.push((usual(hour) - place.level).abs());
             }
-            profile.learn(&place, usual(hour), 0.0, 0.1, |x| x);
+            profile.learn(&place, usual(hour), &PULL, |x| x);
         }
-        assert!(errors[1] > 30.0 && errors[5] < 15.0, "{errors:?}");
+        assert!(errors[0] > 30.0 && errors[5] < 15.0, "{errors:?}");
     }
 
     #[test]
@@ -133,11 +159,11 @@ mod tests {
         let friday = 1_600_387_200; // 2020-09-18 00:00 UTC
         for _ in 0..2 {
             let place = profile.at(friday, 0.0);
-            profile.learn(&place, 7.0, 0.0, 0.1, |x| x);
+            profile.learn(&place, 7.0, &PULL, |x| x);
         }
         let saturday = profile.at(friday + DAY, 1.0);
         assert_eq!((saturday.level, saturday.is_known), (7.0, true));
-        profile.learn(&saturday, 3.0, 0.0, 0.1, |x| x);
+        profile.learn(&saturday, 3.0, &PULL, |x| x);
         assert_eq!(profile.at(friday + DAY, 1.0).level, 3.0);
         assert_eq!(profile.at(friday, 1.0).level, 7.0);
         assert_eq!(profile.at(friday + 900, 1.0).level, 1.0, "nothing is known of the next quarter hour");

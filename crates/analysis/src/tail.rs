@@ -1,17 +1,17 @@
 //! The tail of a statistic: how surprising is a value of this size?
 //!
-//! Source: peaks over threshold (Pickands 1975; Siffer et al., "SPOT", KDD 2017). The threshold is the 98 %
+//! Source: peaks over threshold (Pickands 1975; Siffer et al., "SPOT", KDD 2017). The threshold is the 99 %
 //! quantile, followed by a stochastic step; what exceeds it is fitted by a generalised Pareto distribution whose
 //! shape (0 to 0.45) and scale come from the first two moments, with old exceedances fading. A heavy tail thereby
 //! raises its own bar. Six floats of state.
 
-const QUANTILE: f32 = 0.98;
+const QUANTILE: f32 = 0.99;
 /// Values after which the paces below are reached.
 const SETTLED: u32 = 2_500;
 /// Share of the threshold in one step of it.
 const PACE: f32 = 0.02;
 /// Share of a value in the rate of exceedances.
-const RATE: f32 = 0.0005;
+const RATE: f32 = 0.00025;
 /// Values between two refreshes of the logarithm of the rate.
 const REFRESH: u32 = 16;
 

@@ -63,7 +63,13 @@ impl Whole {
         }
         let far = (10.0 * distance.unwrap_or(0.1)).max(1.0).ln();
         self.score += SMOOTHING * (loud + far - self.score);
-        let verdict = Verdict { surprise, expected: 0.0, sigma: 1.0, statistic: Statistic::Together };
+        let verdict = Verdict {
+            surprise,
+            consensus: surprise,
+            expected: 0.0,
+            sigma: 1.0,
+            statistic: Statistic::Together,
+        };
         self.alarm.observe(&verdict, f64::from(surprise), time, bar)
     }
 
@@ -104,7 +110,7 @@ mod tests {
     #[test]
     fn the_loudest_metrics_are_named_in_order() {
         let mut whole = Whole::new(5);
-        let bar = Bar::new(60.0, 2.0);
+        let bar = Bar::of_many(60.0, 2.0);
         whole.observe(&[0.0; 5], &[0.1, 4.0, 0.0, 6.0, 5.0], Timestamp::from_secs(0), &bar);
         let drivers: Vec<u32> = whole.drivers().map(|(i, _)| i).collect();
         assert_eq!(drivers, [3, 4, 1]);
@@ -114,7 +120,7 @@ mod tests {
     #[test]
     fn one_odd_metric_among_many_is_not_enough() {
         let mut whole = Whole::new(5);
-        let bar = Bar::new(60.0, 2.0);
+        let bar = Bar::of_many(60.0, 2.0);
         let changed = whole.observe(&[0.0; 5], &[0.1, 0.2, 0.0, 6.0, 0.3], Timestamp::from_secs(0), &bar);
         assert_eq!(changed, None);
     }

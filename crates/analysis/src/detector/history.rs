@@ -5,7 +5,7 @@ use crate::novelty::{self, Novelty};
 
 /// Least share of a value in the overall level, and in the spread and the usual step.
 const CENTRE_RATE: f32 = 0.0003;
-const SPREAD_RATE: f32 = 0.0005;
+const SPREAD_RATE: f32 = 0.0002;
 /// Values before the logarithm has a unit.
 const UNIT: u32 = 6;
 
@@ -22,7 +22,7 @@ pub(super) struct History {
     levels: Novelty<4>,
     means: Novelty<4>,
     variances: Novelty<4>,
-    paths: Novelty<64>,
+    paths: Novelty<32>,
 }
 
 /// What the history says of one value.
@@ -44,7 +44,7 @@ impl History {
         self.mean += (1.0 / (n as f32 + 1.0)).max(0.1) * (seen.value - self.mean);
         let mean_off = logarithm(self.mean - self.centre, unit);
         let step = seen.value - seen.before;
-        self.step_variance += 0.05 * (step * step - self.step_variance);
+        self.step_variance += 0.1 * (step * step - self.step_variance);
         let least = resolution * resolution;
         let agility = ((self.step_variance + least) / (self.step_scale * self.step_scale + least)).ln();
         let log = logarithm(seen.size, unit);
@@ -56,7 +56,7 @@ impl History {
         }
         let [near, far] = self.log_means;
 
-        let level = self.levels.enter(novelty::cell(off, 6.0, 256), n);
+        let level = self.levels.enter(novelty::cell(off, 4.0, 256), n);
         let variance = self.variances.enter(novelty::cell(agility, 3.0, 256), n);
         let mean = self.means.enter(novelty::cell(mean_off, 8.0, 256), n);
         let here = novelty::cell(off, 3.0, 37);

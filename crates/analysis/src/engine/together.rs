@@ -52,7 +52,7 @@ impl Together {
         surprises.extend(voices.clone().map(|voice| {
             let pace = &voice.channel.pace;
             let is_new = pace.age(now).as_secs_f64() < pace.step();
-            if is_new { voice.channel.surprise() as f32 } else { 0.0 }
+            if is_new { voice.channel.consensus() } else { 0.0 }
         }));
         let is_enough = surprises.len() >= LEAST_SERIES && self.pace.tick(now) != Tick::Late;
         let changed = if is_enough { self.judge(&surprises, now, limits) } else { None };
@@ -80,7 +80,7 @@ impl Together {
 
     fn judge(&mut self, surprises: &[f32], now: Timestamp, limits: &Limits) -> Option<Transition> {
         self.moments = self.moments.saturating_add(1);
-        let bar = Bar::new(self.pace.step(), limits.false_alarms_per_week);
+        let bar = Bar::of_many(self.pace.step(), limits.false_alarms_per_week);
         let changed = self.whole.observe(&[], surprises, now, &bar);
         // Its own warm-up: a resource that just appeared has no usual.
         if changed == Some(Transition::Opened) && self.moments <= limits.warmup_points {

@@ -132,6 +132,38 @@ fn a_larger_budget_opens_more_and_the_default_stays_within_it() {
     }
 }
 
+/// A job that runs every `period` rows and takes a tenth of that.
+fn jobs(seed: u64, period: f64, n: usize) -> Vec<f64> {
+    let mut noise = Noise::new(seed);
+    (0..n)
+        .map(|i| {
+            let phase = (i as f64 / period).fract();
+            let job = if phase < 0.1 { 40.0 } else { 0.0 };
+            100.0 + job + 15.0 * (phase * std::f64::consts::TAU).sin() + noise.normal()
+        })
+        .collect()
+}
+
+#[test]
+fn a_cycle_that_no_calendar_knows_becomes_usual_and_a_turn_left_out_does_not() {
+    for (period, rows) in [(12.0, 12), (37.0, 37), (72.0, 72)] {
+        let (mut early, mut late, mut found) = (0, 0, 0);
+        for seed in 0..6 {
+            let mut values = jobs(seed, period, 3_200);
+            for v in &mut values[3_000..3_000 + rows] {
+                *v = 100.0;
+            }
+            let judged = judge(&values.iter().map(|v| vec![*v]).collect::<Vec<_>>(), 2.0);
+            early += opened(&judged[..1_000]);
+            late += opened(&judged[1_000..3_000]);
+            found += opened(&judged[3_000..3_000 + rows + 5]).min(1);
+        }
+        // 6 series of 7 days at 2 a week: 12, give or take.
+        assert!(late <= 18, "{period}: {early} then {late}");
+        assert!(found >= 5, "{period}: {found} of 6 turns left out were told");
+    }
+}
+
 #[test]
 fn metrics_that_fail_together_open_one_anomaly_with_its_drivers() {
     let mut columns: Vec<Vec<f64>> = (0..8).map(|seed| usual(seed, 3_000)).collect();
