@@ -63,7 +63,8 @@ fn what_has_no_cycle_gets_none() {
         walk[i] = (walk[i - 1] + noise(i as i64)).clamp(-4.0, 4.0);
         smooth[i] = 0.95 * smooth[i - 1] + noise(3 * i as i64);
     }
-    let cases: [(&str, Box<dyn Fn(i64) -> f32>); 4] = [
+    type Values = Box<dyn Fn(i64) -> f32>;
+    let cases: [(&str, Values); 4] = [
         ("nothing", Box::new(|_| 0.0)),
         ("noise", Box::new(noise)),
         ("walk", Box::new(move |i| walk[i as usize])),
