@@ -13,7 +13,6 @@ const SHIPPED: usize = 5;
 pub(crate) fn weights(version: &str, booster: &Booster, ordinary: &[f32; FIGURES], curves: &Curves) {
     println!("//! The learned model that ships: printed by the example `train_risk`, not edited by hand.");
     println!("//!\n//! What it was learned from and measured at stands in `docs/guide/analysis.md`.\n");
-    println!("#![allow(clippy::approx_constant, reason = \"learned, whatever they are near\")]\n");
     println!("use super::model::{{Curve, Tree}};\n");
     println!("pub(super) const VERSION: &str = \"{version}\";\n");
     println!("#[rustfmt::skip]\npub(super) static KNOTS: [f32; {}] = [", curves.knots.len());

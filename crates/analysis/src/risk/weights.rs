@@ -2,8 +2,6 @@
 //!
 //! What it was learned from and measured at stands in `docs/guide/analysis.md`.
 
-#![allow(clippy::approx_constant, reason = "learned, whatever they are near")]
-
 use super::model::{Curve, Tree};
 
 pub(super) const VERSION: &str = "collapse-2";
