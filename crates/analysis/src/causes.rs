@@ -17,6 +17,7 @@
 
 mod deviation;
 mod evidence;
+mod sign;
 mod told;
 mod walk;
 
@@ -26,7 +27,10 @@ use std::time::Duration;
 
 use echobase_types::Timestamp;
 
+use deviation::{Deviation, Scales, Way};
 use evidence::Field;
+
+pub use sign::{Calls, Gathered, Origin, Rows, Stored, gather, is_vital};
 
 /// One metric of one node: values in normal times and during the incident, each in order of time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +43,8 @@ pub struct Measured {
     pub normal: Vec<(Timestamp, f64)>,
     /// The incident, with a little of what was before or after it if possible.
     pub incident: Vec<(Timestamp, f64)>,
+    /// A difference below this is of no account, in the metric's unit; 0 where that is not known.
+    pub floor: f64,
 }
 
 /// Where the trouble was noticed.
@@ -115,11 +121,16 @@ pub struct Cause {
     pub path: Vec<String>,
     /// The change that speaks for it.
     pub change: Option<Change>,
+    /// The place of the metric in [`Incident::measured`].
+    pub at: usize,
     /// The value in normal times, on average.
     pub usual: f64,
     /// The value furthest from normal.
     pub worst: f64,
 }
+
+/// From so many of its usual spreads on a symptom shows.
+const SHOWS: f64 = 2.0;
 
 /// Changes older than this before the incident do not count.
 const RECENT: Duration = Duration::from_secs(7_200);
@@ -135,6 +146,7 @@ const RECENT: Duration = Duration::from_secs(7_200);
 ///     metric: "latency".into(),
 ///     normal: (0..60).map(|i| (Timestamp::from_secs(i * 60), 1.0 + 0.01 * (i % 7) as f64)).collect(),
 ///     incident: (60..65).map(|i| (Timestamp::from_secs(i * 60), if i > 61 { bad } else { 1.0 })).collect(),
+///     floor: 0.0,
 /// };
 /// let measured = vec![series("shop", 1.0), series("orders", 5.0)];
 /// let ranking = causes(&Incident { measured, ..Incident::default() });
@@ -156,6 +168,22 @@ pub fn causes(incident: &Incident) -> Ranking {
     // Nodes are in order of name, and the sort is stable: same incident, same order.
     causes.sort_by(ahead);
     Ranking { verdict: verdict(&causes), causes }
+}
+
+/// What a node's trouble was noticed in: failures or slow answers, whichever is further outside its normal; without a
+/// metric where it shows in neither.
+pub fn noticed(measured: &[Measured], node: &str) -> Symptom {
+    let scales = Scales::learn(measured);
+    let shown = measured.iter().filter(|m| m.node == node && sign::SYMPTOMS.contains(&m.metric.as_str()));
+    let strength = |measured: &Measured| {
+        let mut deviation = Deviation::of(measured, &scales);
+        deviation.keep(Way::Up);
+        if deviation.is_known() { deviation.surprise() } else { 0.0 }
+    };
+    let worst = shown.map(|m| (strength(m), m)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let metric =
+        worst.filter(|(strength, _)| *strength >= SHOWS).map(|(_, measured)| measured.metric.clone());
+    Symptom { node: node.to_owned(), metric }
 }
 
 /// By score; where nothing speaks for either, by surprise.

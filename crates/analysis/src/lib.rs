@@ -10,12 +10,14 @@
 pub mod burn;
 pub mod calibration;
 pub mod causes;
+pub mod change_event;
 pub mod changes;
 pub mod columns;
 pub mod config;
 pub mod engine;
 pub mod forecast;
 pub mod learning;
+pub mod path;
 pub mod precursor;
 pub mod risk;
 pub mod sli;

@@ -238,7 +238,7 @@ impl Condition {
 }
 
 /// An attribute by its name, or by the name that Prometheus makes of it.
-fn lookup<'a>(attributes: &'a Attributes, key: &str) -> Option<&'a AttributeValue> {
+pub(crate) fn lookup<'a>(attributes: &'a Attributes, key: &str) -> Option<&'a AttributeValue> {
     attributes
         .get(key)
         .or_else(|| if key.contains('.') { attributes.get(&key.replace('.', "_")) } else { None })

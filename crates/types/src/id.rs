@@ -83,6 +83,8 @@ uuid_id! {
     IncidentId = "incident id";
     /// A service level objective, over all its versions.
     SloId = "objective id";
+    /// A change: a deploy, another configuration, model or prompt.
+    ChangeId = "change id";
     /// A job that runs in the background.
     JobId = "job id";
     /// A message waiting in the outbox.

@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod assessment;
 pub mod attribute;
+pub mod change;
 pub mod duration;
 pub mod error;
 pub mod id;

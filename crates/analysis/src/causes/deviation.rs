@@ -68,7 +68,10 @@ impl Deviation {
         }
         let usual = mean(normal.iter().map(|(_, value)| sane(*value)));
         let plain = mean(normal.iter().map(|(_, value)| (sane(*value) - usual).powi(2))).sqrt();
-        let floor = 0.01 * usual.abs() + 0.02 * scales.0.get(measured.metric.as_str()).unwrap_or(&0.0) + 1e-9;
+        let floor = 0.01 * usual.abs()
+            + 0.02 * scales.0.get(measured.metric.as_str()).unwrap_or(&0.0)
+            + measured.floor
+            + 1e-9;
         let reach = half_step(normal);
         // The spread of a difference of two days is √2 times that of one; the median of few days adds its own.
         let daily = differences(normal, reach)

@@ -88,6 +88,7 @@ impl<'a> Field<'a> {
             onset: deviation.onset(),
             path: Vec::new(),
             change: None,
+            at,
             usual,
             worst,
         })

@@ -27,6 +27,7 @@ fn measured(node: &str, metric: &str, usual: f64, bad: f64) -> Measured {
         metric: metric.into(),
         normal: (0..200).map(|i| (at(i), value(i))).collect(),
         incident: (0..10).map(|i| (at(200 + i), value(200 + i) - usual + incident(i))).collect(),
+        floor: 0.0,
     }
 }
 
@@ -128,6 +129,7 @@ fn the_daily_peak_and_a_flat_metric_do_not_win() {
         metric: "v".into(),
         normal: (0..4 * 288 + 140).map(|i| (at(i), value(i))).collect(),
         incident: (4 * 288 + 140..4 * 288 + 150).map(|i| (at(i), value(i))).collect(),
+        floor: 0.0,
     };
     let measured = vec![series("daily", &daily), series("flat", &flat), series("shifted", &shifted)];
     let ranking = causes(&Incident { measured, ..Incident::default() });
@@ -188,6 +190,7 @@ fn any_incident() -> impl Strategy<Value = Incident> {
                 metric: ["latency", "requests", "cpu"][usize::from(metric)].into(),
                 normal: times(normal, 0),
                 incident: times(incident, 21_600 * 30),
+                floor: 0.0,
             });
             Incident {
                 measured: measured.collect(),
@@ -216,5 +219,17 @@ proptest! {
         want.sort_unstable();
         want.dedup();
         prop_assert_eq!(nodes, want);
+    }
+}
+
+#[test]
+fn trouble_is_noticed_in_failures_or_slow_answers_whichever_is_worse() {
+    for (latency, errors, want) in
+        [(2.0, 0.0, Some("latency")), (1.0, 0.4, Some("error_ratio")), (1.0, 0.01, None), (0.2, 0.0, None)]
+    {
+        let mut failed = measured("shop", "error_ratio", 0.0, errors);
+        failed.floor = 0.02;
+        let all = [measured("shop", "latency", 1.0, latency), failed, measured("db", "latency", 1.0, 9.0)];
+        assert_eq!(noticed(&all, "shop").metric.as_deref(), want, "{latency} {errors}");
     }
 }

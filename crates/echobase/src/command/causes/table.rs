@@ -21,7 +21,7 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Incident> {
     let (mut normal, incident) = (table("normal.csv")?, table("incident.csv")?);
     let series = incident.into_iter().map(|((node, metric), incident)| {
         let normal = normal.remove(&(node.clone(), metric.clone())).unwrap_or_default();
-        Measured { node, metric, normal, incident }
+        Measured { node, metric, normal, incident, floor: 0.0 }
     });
     Ok(Incident {
         measured: series.collect(),
