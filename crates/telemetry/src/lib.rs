@@ -30,6 +30,7 @@ mod table;
 mod telemetry;
 #[cfg(test)]
 mod testing;
+mod traffic;
 mod workers;
 
 pub use catalog::{Catalog, CatalogError, CatalogState, DataFile, Day, FileId, LogPosition};
@@ -46,3 +47,4 @@ pub use rows::AssessmentRow;
 pub use stats::TelemetryStats;
 pub use table::Table;
 pub use telemetry::{Clock, Telemetry};
+pub use traffic::{CallData, DistributionData, Steps, Traffic};
