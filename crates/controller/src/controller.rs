@@ -9,6 +9,7 @@ mod pass;
 mod playbook;
 mod propose;
 mod switch;
+mod weigh;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -31,6 +32,7 @@ use lease::Leases;
 
 pub use propose::Proposal;
 pub use switch::Release;
+pub use weigh::{Advice, Stands};
 
 /// Changes that a slow reader may lag behind.
 const LAG: usize = 1_024;

@@ -15,6 +15,7 @@ pub mod error;
 pub mod freeze;
 pub mod machine;
 pub mod plan;
+pub mod planner;
 pub mod playbook;
 pub mod sensor;
 
@@ -24,6 +25,6 @@ pub use actuator::{Actuator, Actuators};
 pub use backtest::{Backtest, BacktestAction, BacktestReport};
 pub use condition::{Condition, Truth};
 pub use config::{CommandConfig, ControllerConfig, ProcessConfig, ReadinessConfig};
-pub use controller::{Change, Clock, Controller, Proposal, Release};
+pub use controller::{Advice, Change, Clock, Controller, Proposal, Release, Stands};
 pub use error::ControllerError;
 pub use sensor::Sensor;

@@ -38,6 +38,7 @@ impl Controller {
             let mut looking = rules.iter().filter(|r| r.playbook.selector.takes_in(&assessment.resource_id));
             let Some(first) = looking.next() else { continue };
             let facts = Facts::of(assessment);
+            let (mut holding, mut wanting) = (Vec::new(), Vec::new());
             for rule in std::iter::once(first).chain(looking) {
                 let held = inner.note_hold(tenant, rule, &facts, assessment);
                 if held.is_none() {
@@ -47,6 +48,7 @@ impl Controller {
                     past = Some((inner.history(tenant, now).await?, inner.freezes(tenant).await?));
                 }
                 let Some((history, freezes)) = &mut past else { continue };
+                holding.push(rule.as_ref());
                 if rule.playbook.autonomy == Autonomy::Auto {
                     let key = (rule.playbook.id, rule.playbook.version);
                     if !history.record.iter().any(|(k, _)| *k == key) {
@@ -65,9 +67,21 @@ impl Controller {
                         now,
                     },
                 );
-                if inner.follow(tenant, rule, assessment, decision, history, now).await? == Outcome::Frozen {
-                    *freezes = inner.freezes(tenant).await?;
+                match decision {
+                    Decision::Propose(wanted) => wanting.push((rule.as_ref(), wanted)),
+                    other => {
+                        let outcome = inner.follow(tenant, rule, assessment, other, history, now).await?;
+                        if outcome == Outcome::Frozen {
+                            *freezes = inner.freezes(tenant).await?;
+                        }
+                    }
                 }
+            }
+            let Some((history, _)) = &mut past else { continue };
+            let chosen = inner.choose(tenant, &holding, wanting, assessment, history, now).await?;
+            if let Some((rule, wanted)) = chosen {
+                let decision = Decision::Propose(wanted);
+                inner.follow(tenant, rule, assessment, decision, history, now).await?;
             }
         }
         Ok(())
@@ -83,7 +97,7 @@ enum Outcome {
 
 impl Inner {
     /// The playbooks in force, compiled.
-    async fn rules(&self, tenant: &TenantId) -> Result<Vec<Arc<Rule>>, ControllerError> {
+    pub(super) async fn rules(&self, tenant: &TenantId) -> Result<Vec<Arc<Rule>>, ControllerError> {
         let all = self.store.playbooks().enabled(tenant).await?;
         let mut volatile = self.volatile();
         let mut rules = Vec::with_capacity(all.len());

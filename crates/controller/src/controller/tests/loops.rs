@@ -6,7 +6,8 @@ use echobase_types::{ErrorKind, ResourceId};
 
 use super::plant::*;
 use crate::actuator::ActuatorError;
-use crate::controller::Release;
+use crate::controller::{Release, Stands};
+use crate::planner::Surroundings;
 
 #[tokio::test]
 async fn a_playbook_acts_and_its_effect_is_proved() {
@@ -230,4 +231,46 @@ async fn auto_is_earned() {
     plant.cycle(0.3, at(1_000)).await;
     assert_eq!(plant.states().await, [S::Verified, S::Executing]);
     plant.ledger("").await;
+}
+
+/// A second playbook for the same trouble, of another step and a graver class of risk.
+const OTHER: &str = "\
+name: another
+when: stability.score < 0.5
+risk: medium
+actuator: webhook
+steps: [{ action: other, arguments: { webhook: x } }]
+success: [stability.score >= 0.7]
+verify_within: 60s
+envelope: { cooldown: 10m, max_per_hour: 10 }
+autonomy: auto
+";
+
+#[tokio::test]
+async fn of_two_playbooks_that_fit_the_one_with_the_better_effect_acts_and_failure_turns_it_round() {
+    let plant = Plant::new().await;
+    plant.save(OTHER).await;
+    plant.save(PLAYBOOK).await;
+    plant.cycle(0.3, at(10)).await;
+    let first = plant.all().await.remove(0);
+    assert_eq!(first.plan.steps.len(), 2, "the one of low risk");
+    assert!(first.reason.contains("chosen over another ("), "{}", first.reason);
+    assert!(first.reason.contains("no history, so 50 % is assumed"), "{}", first.reason);
+    assert_eq!(plant.all().await.len(), 1, "the other leaves it alone");
+    // It does not help, and is undone; with one failure behind it, it is expected to bring less than the other.
+    plant.measure(0.3, at(70));
+    plant.controller.tick(at(70)).await.unwrap();
+    assert_eq!(plant.states().await, [S::RolledBack]);
+    let seen = plant.measure(0.3, at(700));
+    let around = Surroundings::default();
+    let advice = plant.controller.advise(&tenant(), &seen, &around, at(700)).await.unwrap();
+    let names: Vec<&str> = advice.iter().map(|a| a.playbook.name.as_str()).collect();
+    assert_eq!(names, ["another", "restart"]);
+    assert!(advice.iter().all(|a| a.stands == Stands::Ready && a.weighed.is_some()), "{advice:#?}");
+    plant.cycle(0.3, at(700)).await;
+    let second = plant.all().await.into_iter().find(|i| i.id != first.id).unwrap();
+    assert_eq!(second.plan.steps[0].action, "other", "{}", second.reason);
+    let fine = plant.measure(0.9, at(710));
+    let advice = plant.controller.advise(&tenant(), &fine, &around, at(710)).await.unwrap();
+    assert!(advice.iter().all(|a| a.stands == Stands::Unmet && a.weighed.is_none()), "{advice:#?}");
 }

@@ -27,6 +27,7 @@ use crate::actuator::{Actuator, ActuatorError, Actuators, Call, Refusal, Settled
 use crate::condition::facts::sample_assessment;
 use crate::config::ControllerConfig;
 use crate::controller::{Controller, Proposal};
+use crate::planner::Surroundings;
 use crate::playbook::parse;
 use crate::sensor::Sensor;
 
@@ -179,6 +180,10 @@ pub(super) struct Meter(Mutex<HashMap<ResourceId, Assessment>>);
 impl Sensor for Meter {
     async fn assessment(&self, _: &TenantId, resource: &ResourceId, _: Timestamp) -> Option<Assessment> {
         self.0.lock().unwrap().get(resource).cloned()
+    }
+
+    async fn surroundings(&self, _: &TenantId, _: &ResourceId, _: Timestamp) -> Surroundings {
+        Surroundings::default()
     }
 }
 
