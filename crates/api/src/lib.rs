@@ -3,8 +3,11 @@
 //! **Invariant:** shapes and conversions only; no route is served here. Members are `snake_case`, times RFC 3339 in
 //! UTC, ids texts, durations seconds (`_s`), ratios 0..=1.
 
+pub mod advice;
 pub mod alert;
 pub mod assessment;
+pub mod causes;
+pub mod change;
 pub mod forecast;
 pub mod freeze;
 pub mod incident;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 use crate::assessment::Assessment;
+use crate::causes::FailurePath;
 
 /// A watched thing with its latest verdict.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +27,9 @@ pub struct Resource {
     /// The latest verdict; absent until the first cycle has judged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assessment: Option<Assessment>,
+    /// Where its trouble comes from and whom it hits; absent while it is well, and in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_path: Option<FailurePath>,
     /// The stability score of the last hour in up to 60 steps, oldest first: for a spark line.
     pub trend: Vec<f64>,
 }

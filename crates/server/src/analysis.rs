@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use echobase_analysis::Engine;
+use echobase_analysis::change_event::ChangeWatch;
 use echobase_api::live::LiveEvent;
 use echobase_controller::Sensor;
+use echobase_controller::planner::Surroundings;
+use echobase_store::Store;
 use echobase_telemetry::AssessmentRow;
 use echobase_types::assessment::{Anomaly, Assessment};
 use echobase_types::{Dependency, Resource, ResourceId, SignalBatch, TenantId, Timestamp};
@@ -18,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::app::App;
+use crate::graph;
 use crate::slo::Watch;
 
 /// Batches that may wait for the engines before senders wait too.
@@ -159,6 +163,10 @@ pub(crate) struct Eye {
     pub analysis: Analysis,
     /// A verdict older than this does not count.
     pub fresh_within: Duration,
+    /// Where the dependencies are.
+    pub store: Store,
+    /// A resource ails from this risk on.
+    pub ails_from_risk: f64,
 }
 
 #[async_trait]
@@ -172,12 +180,23 @@ impl Sensor for Eye {
         let latest = self.analysis.of(tenant, resource)?;
         (now.since(latest.assessment.at) <= self.fresh_within).then(|| latest.assessment.clone())
     }
+
+    async fn surroundings(&self, tenant: &TenantId, resource: &ResourceId, now: Timestamp) -> Surroundings {
+        match graph::arrows(&self.store, tenant, now).await {
+            Ok(arrows) => graph::surroundings(&self.analysis, tenant, &arrows, resource, self.ails_from_risk),
+            Err(error) => {
+                warn!(tenant = %tenant, error = %error, "playbooks are weighed without dependencies");
+                Surroundings::default()
+            }
+        }
+    }
 }
 
 /// One tenant's engine and what it has seen since the last cycle.
 struct Shard {
     engine: Engine,
     seen: BTreeMap<ResourceId, Resource>,
+    changes: ChangeWatch,
 }
 
 /// Runs until shutdown: feeds, and judges every cycle.
@@ -191,7 +210,7 @@ pub(crate) async fn run(app: App, mut fed: mpsc::Receiver<Fed>, shutdown: Cancel
             () = shutdown.cancelled() => return,
             next = fed.recv() => {
                 let Some(Fed { tenant, batch }) = next else { return };
-                shard(&mut shards, &app, &tenant).take(&batch);
+                shard(&mut shards, &app, &tenant).take(&batch, app.now());
                 slos.observe(&tenant, &batch);
             }
             loaded = slos.next_loaded() => slos.install(&app, loaded).await,
@@ -201,8 +220,9 @@ pub(crate) async fn run(app: App, mut fed: mpsc::Receiver<Fed>, shutdown: Cancel
 }
 
 impl Shard {
-    fn take(&mut self, batch: &SignalBatch) {
+    fn take(&mut self, batch: &SignalBatch, now: Timestamp) {
         self.engine.observe(batch);
+        self.changes.observe(batch, now);
         for resource in &batch.resources {
             if !self.seen.contains_key(&resource.id) {
                 self.seen.insert(resource.id.clone(), resource.clone());
@@ -215,7 +235,7 @@ fn shard<'a>(shards: &'a mut HashMap<TenantId, Shard>, app: &App, tenant: &Tenan
     shards.entry(tenant.clone()).or_insert_with(|| {
         let mut engine = Engine::new(app.config.analysis.clone());
         engine.depend(&configured(app));
-        Shard { engine, seen: BTreeMap::new() }
+        Shard { engine, seen: BTreeMap::new(), changes: ChangeWatch::default() }
     })
 }
 
@@ -242,6 +262,13 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
     for tenant in &tenants {
         let mut rows = 0;
         let shard = shard(&mut shards, app, tenant);
+        match app.store.resources().all(tenant).await {
+            Ok(known) => {
+                let versions = known.iter().map(|seen| (&seen.resource, seen.last_seen));
+                versions.for_each(|(r, seen)| shard.changes.know(&r.id, &r.attributes, seen));
+            }
+            Err(error) => warn!(tenant = %tenant, error = %error, "versions of the last run are not known"),
+        }
         let mut batches = match app.telemetry.replay(tenant, since) {
             Ok(batches) => batches,
             Err(error) => {
@@ -255,6 +282,7 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
                     rows += batch.rows();
                     app.intake.budget.remember(tenant, &batch);
                     shard.engine.observe(&batch);
+                    shard.changes.observe(&batch, app.now());
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -293,6 +321,7 @@ async fn cycle(app: &App, shards: &mut HashMap<TenantId, Shard>, slos: &mut Watc
         app.learning.count(tenant, &shard.engine, &fresh, now);
         let moved = app.analysis.update(tenant, fresh.clone(), now, app.config.cycle.store_at_least_every);
         keep_resources(app, tenant, shard, now).await;
+        crate::change::keep_found(app, tenant, &mut shard.changes, now).await;
         tell_anomalies(app, tenant, shard.engine.take_transitions()).await;
         store(app, tenant, &moved).await;
         if !moved.is_empty() {

@@ -13,6 +13,7 @@ use echobase_telemetry::Telemetry;
 use echobase_types::playbook::Playbook;
 use echobase_types::principal::Principal;
 use echobase_types::{ErrorKind, PlaybookId, Timestamp};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::analysis::Analysis;
@@ -62,6 +63,8 @@ pub(crate) struct Parts {
     pub limiter: Limiter,
     /// The wall clock.
     pub clock: Clock,
+    /// Places for searches that read much.
+    pub searches: Semaphore,
     /// Ends everything.
     pub shutdown: CancellationToken,
 }

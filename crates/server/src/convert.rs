@@ -53,6 +53,7 @@ pub(crate) fn resource(app: &App, tenant: &TenantId, seen: &SeenResource) -> Res
         attributes: texts(&seen.resource.attributes),
         first_seen: seen.first_seen.into(),
         last_seen: seen.last_seen.into(),
+        failure_path: None,
         assessment: latest.as_ref().map(|l| (&l.assessment).into()),
         trend: latest.map(|l| l.trend.iter().map(|(_, score)| *score).collect()).unwrap_or_default(),
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, header};
+use echobase_analysis::change_event::kind_of;
 use echobase_api::ingest::{IngestAnswer, PointColumn, PointTable};
 use echobase_api::problem::Fault;
 use echobase_ingest::inflate::{Encoding, inflate};
@@ -15,7 +16,7 @@ use echobase_ingest::{
     Admission, Decoded, Malformed, Position, SeriesBudget, Sink, SinkError, events, identity, points,
 };
 use echobase_telemetry::Telemetry;
-use echobase_types::signal::{MetricKind, RejectReason};
+use echobase_types::signal::{LogRecord, MetricKind, RejectReason};
 use echobase_types::{Attributes, ErrorKind, IngestLimits, ResourceKind, SignalBatch, TenantId, Timestamp};
 
 use crate::analysis::Analysis;
@@ -95,7 +96,16 @@ impl Kept {
 impl Sink for Pipeline {
     async fn append(&self, tenant: &TenantId, batch: SignalBatch) -> Result<(), SinkError> {
         let rows = batch.rows() as u64;
-        let seen = SignalBatch { logs: Vec::new(), ..batch.clone() };
+        // Of logs the engines look only at those that tell of a change.
+        let told = |log: &&LogRecord| kind_of(&log.event_name, &log.attributes).is_some();
+        let seen = SignalBatch {
+            resources: batch.resources.clone(),
+            series: batch.series.clone(),
+            points: batch.points.clone(),
+            histograms: batch.histograms.clone(),
+            logs: batch.logs.iter().filter(told).cloned().collect(),
+            spans: batch.spans.clone(),
+        };
         let written = self.telemetry.append(tenant, batch).await;
         self.failing.store(written.is_err(), Ordering::Relaxed);
         written.map_err(|error| match error.kind() {

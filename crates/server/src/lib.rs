@@ -4,11 +4,14 @@
 //! every task is owned by [`serve`], which joins it and can stop it.
 
 mod actuator;
+mod advice;
 mod analysis;
 mod app;
 mod backtest;
 mod bootstrap;
 mod catalog;
+mod causes;
+mod change;
 pub mod clock;
 pub mod config;
 mod convert;
@@ -16,6 +19,7 @@ pub mod environment;
 mod extract;
 mod files;
 mod forecast;
+mod graph;
 mod guard;
 mod history;
 pub mod import;

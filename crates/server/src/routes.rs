@@ -1,6 +1,7 @@
 //! The routes, noun by noun. Each function is one call; what it decides is decided elsewhere.
 
 mod alert;
+mod change;
 mod freeze;
 mod incident;
 mod ingest;
@@ -31,6 +32,7 @@ pub(crate) fn table() -> Vec<Route> {
         session::routes(),
         overview::routes(),
         resource::routes(),
+        change::routes(),
         playbook::routes(),
         intervention::routes(),
         freeze::routes(),

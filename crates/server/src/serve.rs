@@ -118,7 +118,12 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
     let (analysis, fed) = Analysis::new();
     let (learning, ordered) = Learning::new();
     let oncall = Oncall::new(store.clone(), start.config.oncall.clone());
-    let eye = Eye { analysis: analysis.clone(), fresh_within: start.config.cycle.every * 3 };
+    let eye = Eye {
+        analysis: analysis.clone(),
+        fresh_within: start.config.cycle.every * 3,
+        store: store.clone(),
+        ails_from_risk: start.config.oncall.rules.risk_warning,
+    };
     let (processes, supervisor) =
         actuator::process::supervise(&start.config.controller.processes, data.join("processes"));
     let commands =
@@ -160,6 +165,7 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
         slos: Slos::default(),
         intake,
         clock: clock.clone(),
+        searches: tokio::sync::Semaphore::new(crate::causes::AT_A_TIME),
         shutdown: shutdown.clone(),
     });
 

@@ -92,6 +92,12 @@ tables! {
         tenant: String, id: String;
         name: String, version: i64, body: String, created_at: i64, updated_at: i64,
     }
+    "change_event" change_event {
+        tenant: String, id: String;
+        resource_id: String, kind: String, what: String, before_value: Option<String>,
+        after_value: Option<String>, done_by: String, done_at: i64, link: Option<String>, source: String,
+        noted_at: i64,
+    }
     "outbox" outbox {
         tenant: String, id: String;
         channel: String, subject: String, body: String, status: String, attempts: i64, run_at: i64,

@@ -10,6 +10,7 @@
 
 pub mod alert;
 pub mod catalog;
+pub mod change;
 pub mod effect;
 pub mod error;
 pub mod freeze;

@@ -210,6 +210,8 @@ handles! {
     alerts => alert::Alerts;
     /// The catalog of telemetry files.
     catalog => catalog::Catalog;
+    /// Changes: deploys, configurations, models, prompts.
+    changes => change::Changes;
     /// What was done to targets: fences and receipts.
     effects => effect::Effects;
     /// The freeze switch.

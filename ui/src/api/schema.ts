@@ -72,6 +72,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Deploys and other changes, the last done first */
+        get: operations["list_changes"];
+        put?: never;
+        /** Report a deploy, another configuration, model or prompt */
+        post: operations["report_change"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dependencies": {
         parameters: {
             query?: never;
@@ -896,6 +914,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/resources/{id}/causes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What most likely began the trouble of a resource, with the evidence */
+        get: operations["read_causes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/resources/{id}/forecast": {
         parameters: {
             query?: never;
@@ -905,6 +940,23 @@ export interface paths {
         };
         /** What comes next in a metric or a series, with its back-test */
         get: operations["read_forecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/resources/{id}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What would help a resource: its playbooks, weighed against each other */
+        get: operations["read_plan"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1127,6 +1179,65 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What would help a resource, the best first. */
+        Advice: {
+            /** @description The assessment that it rests on; absent where the resource is not judged yet. */
+            assessed_at?: components["schemas"]["Time"] | null;
+            /**
+             * Format: uint32
+             * @description How many resources depend on it.
+             */
+            dependents: number;
+            /** @description Playbooks whose condition holds, the one with the best expected effect first; then the others, by name. */
+            options: components["schemas"]["AdviceOption"][];
+            /** @description Where the trouble comes from, if that is another resource. */
+            origin?: components["schemas"]["AdviceOrigin"] | null;
+            /**
+             * Format: double
+             * @description The chance of success that is assumed of what has no history.
+             */
+            prior_chance: number;
+            /**
+             * Format: double
+             * @description How many outcomes the prior counts as.
+             */
+            prior_strength: number;
+            /** @description The resource. */
+            resource_id: string;
+        };
+        /** @description A playbook that looks at the resource. */
+        AdviceOption: {
+            /** @description What it does, such as `process restart`. */
+            action: string;
+            /** @description `observe`, `suggest`, `approve` or `auto`, as it is declared. */
+            autonomy: string;
+            /** @description What it is for. */
+            description: string;
+            /** @description Its name. */
+            name: string;
+            /** @description Its id. */
+            playbook_id: string;
+            /** @description `low`, `medium` or `high`. */
+            risk: string;
+            /**
+             * @description `ready`: it proposes in the next cycle; `observes`: it would only be recorded; `holding`: its condition holds, not
+             *     yet long enough; `stopped` by a guard; `unknown`: its condition needs what is not known; `unmet`: it does not hold.
+             */
+            stands: string;
+            /** @description The guard that stops it, or what is not known, in words; else empty. */
+            stands_words: string;
+            /** @description What it is expected to bring; absent where its condition does not hold. */
+            weighed?: components["schemas"]["Weighed"] | null;
+        };
+        /** @description Where trouble comes from. */
+        AdviceOrigin: {
+            /** @description How that is known: `causes` of the incident, or the `path` of the failure along the latest verdicts. */
+            by: string;
+            /** @description Whether that is clear. */
+            clear: boolean;
+            /** @description The resource. */
+            resource_id: string;
+        };
         /** @description Something people should know. */
         Alert: {
             /**
@@ -1386,6 +1497,171 @@ export interface components {
              * @default null
              */
             to: components["schemas"]["Time"] | null;
+        };
+        /** @description A resource as a cause, with its reasons. */
+        Cause: {
+            /**
+             * Format: double
+             * @description How well it moves with the symptom, 0 to 1.
+             */
+            alignment: number;
+            /** @description The change that speaks for it. */
+            change?: components["schemas"]["ChangeEvent"] | null;
+            /** @description The rows that it was judged by. */
+            evidence: components["schemas"]["CauseEvidence"];
+            /** @description The metric that speaks for it most. */
+            metric: string;
+            /** @description When it left its normal. */
+            onset?: components["schemas"]["Time"] | null;
+            /** @description From the resource asked about to this one along calls, both included. */
+            path: string[];
+            /** @description The resource. */
+            resource_id: string;
+            /**
+             * Format: double
+             * @description What it is ordered by; only comparable within one answer.
+             */
+            score: number;
+            /**
+             * Format: double
+             * @description How much of the symptom it can account for, 0 to 1; absent where its calls and its kind do not tell.
+             */
+            share?: number | null;
+            /**
+             * Format: double
+             * @description How far outside normal the metric was, in units of its usual spread.
+             */
+            surprise: number;
+            /**
+             * Format: double
+             * @description The value in normal times, on average.
+             */
+            usual: number;
+            /** @description The cause with its reasons in one sentence. */
+            words: string;
+            /**
+             * Format: double
+             * @description The value furthest from normal.
+             */
+            worst: number;
+        };
+        /** @description The rows behind a cause. */
+        CauseEvidence: {
+            /**
+             * Format: uint64
+             * @description Rows of normal times that were used; the table shows the last of them.
+             */
+            normal_rows: number;
+            /**
+             * @description `series`: one series as it is stored; `requests`: distributions or counters of requests, added up; `spans`: spans,
+             *     added up; `callers`: calls to it as its callers measured them.
+             */
+            origin: string;
+            /** @description The series that the rows were made of, 16 hexadecimal digits each. */
+            series: string[];
+            /** @description Start of each row, milliseconds since the epoch: the last of normal, then the incident. */
+            times_ms: number[];
+            /** @description The values. */
+            values: number[];
+        };
+        /** @description The likely causes of an incident, best first. */
+        Causes: {
+            /** @description The causes, best first, at most ten. */
+            causes: components["schemas"]["Cause"][];
+            /** @description Begin of the incident. */
+            from: components["schemas"]["Time"];
+            /** @description What was looked at. */
+            looked_at: components["schemas"]["LookedAt"];
+            /** @description Begin of the time that was taken as normal. */
+            normal_from: components["schemas"]["Time"];
+            /** @description End of the time that was taken as normal. */
+            normal_to: components["schemas"]["Time"];
+            /** @description Where the trouble was noticed. */
+            resource_id: string;
+            /**
+             * Format: double
+             * @description Seconds from row to row.
+             */
+            step_s: number;
+            /** @description The metric in which the trouble was noticed; absent where it shows in neither failures nor slow answers. */
+            symptom?: string | null;
+            /** @description End of the incident. */
+            to: components["schemas"]["Time"];
+            /**
+             * @description `determined`: the first is clearly ahead; `close`: the first few are about as likely; `not_determined`: nothing
+             *     stands out, the order is only a place to start; `no_data`: there was too little to compare.
+             */
+            verdict: string;
+            /** @description The first three in words. */
+            words: string[];
+        };
+        /** @description A change to report. */
+        ChangeDraft: {
+            /**
+             * @description The version or value after, at most 256 characters. Default: not known.
+             * @default null
+             */
+            after: string | null;
+            /**
+             * @description When it was done; not in the future. Default: now.
+             * @default null
+             */
+            at: components["schemas"]["Time"] | null;
+            /**
+             * @description The version or value before, at most 256 characters. Default: not known.
+             * @default null
+             */
+            before: string | null;
+            /**
+             * @description Who did it, at most 256 characters. Default: the caller's name.
+             * @default null
+             */
+            by: string | null;
+            /** @description `deploy`, `configuration`, `model` or `prompt`. */
+            kind: string;
+            /**
+             * @description Where to read more: an http or https address of at most 1,024 characters. Default: none.
+             * @default null
+             */
+            link: string | null;
+            /** @description What it was done to; the resource must be known. */
+            resource_id: string;
+            /** @description What was changed, 1 to 256 characters. */
+            what: string;
+        };
+        /** @description Something that people or automation did to a resource. */
+        ChangeEvent: {
+            /** @description The version or value after, where known. */
+            after?: string | null;
+            /** @description When it was done. */
+            at: components["schemas"]["Time"];
+            /** @description The version or value before, where known. */
+            before?: string | null;
+            /** @description Who did it; empty if nobody said. */
+            by: string;
+            /** @description Its id. */
+            id: string;
+            /** @description `deploy`, `configuration`, `model` or `prompt`. */
+            kind: string;
+            /** @description Where to read more. */
+            link?: string | null;
+            /** @description When it became known. */
+            noted_at: components["schemas"]["Time"];
+            /** @description What it was done to. */
+            resource_id: string;
+            /** @description How it became known: `reported` over the API, told by an `event`, or the resource took another `version`. */
+            source: string;
+            /** @description What was changed. */
+            what: string;
+            /** @description The change in a few words. */
+            words: string;
+        };
+        /** @description One page of a list. */
+        ChangeEventPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["ChangeEvent"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
         };
         /** @description When the error budget is used up. */
         BudgetForecast: {
@@ -1666,6 +1942,26 @@ export interface components {
             /** @description The vital sign. */
             vital: string;
             /** @description In one sentence. */
+            words: string;
+        };
+        /** @description A resource that depends on one that fails. */
+        FailureHit: {
+            /** @description Whether it ails already. */
+            ails: boolean;
+            /** @description From the one that fails to this, both included, each calling the one before it. */
+            path: string[];
+            /** @description Which. */
+            resource_id: string;
+        };
+        /** @description Where the trouble of a resource comes from, and whom it hits. */
+        FailurePath: {
+            /** @description From there to this resource, each calling the one before it. */
+            chain: string[];
+            /** @description Who depends on this resource, nearest first, at most 50. */
+            hit: components["schemas"]["FailureHit"][];
+            /** @description Where it begins. */
+            origin: string;
+            /** @description The same in words. */
             words: string;
         };
         /** @description One fault within a request. */
@@ -2115,6 +2411,28 @@ export interface components {
             /** @description `intact`, `damaged` or `unchecked`. */
             state: string;
         };
+        /** @description What the search for causes took in. */
+        LookedAt: {
+            /**
+             * Format: uint32
+             * @description Changes of them that were weighed.
+             */
+            changes: number;
+            /** @description What was left out, and why; empty if nothing was. */
+            left_out: string[];
+            /**
+             * Format: uint32
+             * @description Metrics of them with enough rows to compare.
+             */
+            metrics: number;
+            /** @description Resources: the one asked about and what it depends on. */
+            resources: string[];
+            /**
+             * Format: uint64
+             * @description Rows read.
+             */
+            rows: number;
+        };
         /** @description A version of the risk model. */
         Model: {
             /** @description The version of the shipped model under it. */
@@ -2301,6 +2619,19 @@ export interface components {
             items: components["schemas"]["Model"][];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             next_cursor?: string | null;
+        };
+        /** @description Outcomes of the past; each counts half after 30 days. */
+        Outcomes: {
+            /**
+             * Format: double
+             * @description What failed, was rolled back, or came back within ten minutes.
+             */
+            failed: number;
+            /**
+             * Format: double
+             * @description What was verified and stayed cured.
+             */
+            worked: number;
         };
         /** @description The overview. */
         Overview: {
@@ -2699,6 +3030,8 @@ export interface components {
             attributes: {
                 [key: string]: string;
             };
+            /** @description Where its trouble comes from and whom it hits; absent while it is well, and in lists. */
+            failure_path?: components["schemas"]["FailurePath"] | null;
             /** @description When it was first seen. */
             first_seen: components["schemas"]["Time"];
             /** @description `kind:name`, for example `service:shop/orders`. Percent-encode it in paths. */
@@ -3155,6 +3488,51 @@ export interface components {
              */
             value: number;
         };
+        /** @description The figures of a playbook. Losses, costs and effects are in units of one failure of the resource. */
+        Weighed: {
+            /**
+             * Format: double
+             * @description Chance that it works, 0 to 1.
+             */
+            chance: number;
+            /**
+             * Format: double
+             * @description Cost of the steps by class of risk, blast radius and dependents.
+             */
+            cost: number;
+            /**
+             * Format: double
+             * @description `chance × fit × loss − cost`.
+             */
+            effect: number;
+            /**
+             * Format: double
+             * @description What is left of its use where the trouble comes from elsewhere, 0 to 1.
+             */
+            fit: number;
+            /**
+             * Format: double
+             * @description Expected loss if nothing is done.
+             */
+            loss: number;
+            /** @description Outcomes of its actions in any playbook. */
+            of_action: components["schemas"]["Outcomes"];
+            /** @description Its outcomes on any trouble. */
+            of_playbook: components["schemas"]["Outcomes"];
+            /** @description Outcomes on this trouble. */
+            on_trouble: components["schemas"]["Outcomes"];
+            /** @description Whether nothing of the past says anything, so that the chance is the prior. */
+            prior_only: boolean;
+            /** @description The vital sign that it is to mend, where its success criteria name one. */
+            trouble?: string | null;
+            /**
+             * Format: double
+             * @description Standard deviation of that chance.
+             */
+            uncertainty: number;
+            /** @description The same in one sentence. */
+            words: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -3284,6 +3662,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AnomalyPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_changes: {
+        parameters: {
+            query?: {
+                cursor?: string | null;
+                from?: components["schemas"]["Time"] | null;
+                kind?: string | null;
+                limit?: number | null;
+                resource_id?: string | null;
+                to?: components["schemas"]["Time"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeEventPage"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_change: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeDraft"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeEvent"];
                 };
             };
             /** @description A problem document */
@@ -5183,6 +5633,42 @@ export interface operations {
             };
         };
     };
+    read_causes: {
+        parameters: {
+            query?: {
+                about?: string | null;
+                from?: components["schemas"]["Time"] | null;
+                metric?: string | null;
+                to?: components["schemas"]["Time"] | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Causes"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_forecast: {
         parameters: {
             query?: {
@@ -5207,6 +5693,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SeriesForecast"][];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Advice"];
                 };
             };
             /** @description A problem document */

@@ -13,6 +13,7 @@
 )]
 #![allow(clippy::zombie_processes, reason = "`World` waits for its server when it is dropped")]
 
+mod change;
 mod durability;
 mod forecast;
 mod incident;

@@ -10,12 +10,11 @@ use echobase_types::intervention::InterventionState;
 
 use crate::app::App;
 use crate::convert;
+use crate::graph::LOW_SCORE;
 use crate::guard::Caller;
 use crate::problem::Answer;
 use crate::route::{Access, Route, get};
 
-/// A score below this needs somebody's attention.
-const LOW_SCORE: f64 = 0.7;
 /// Resources shown on the first page.
 const SHOWN: usize = 200;
 

@@ -1,11 +1,11 @@
 //! Resources, their assessments, anomalies, series, points and dependencies.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use echobase_api::Page;
+use echobase_api::advice::Advice;
 use echobase_api::assessment::{Anomaly, AnomalyQuery, AssessmentHistory};
+use echobase_api::causes::{Causes, CausesQuery};
 use echobase_api::forecast::{ForecastQuery, SeriesForecast};
 use echobase_api::resource::{
     Dependency, DependencyQuery, PointsQuery, RangeQuery, Resource, ResourceQuery, Series, SeriesPoints,
@@ -16,6 +16,7 @@ use echobase_types::{ErrorKind, ResourceId, ResourceKind};
 use crate::app::App;
 use crate::convert;
 use crate::extract::{Params, Segment};
+use crate::graph;
 use crate::guard::Caller;
 use crate::history;
 use crate::problem::{Answer, Failure};
@@ -23,8 +24,6 @@ use crate::route::{Access, Route, get};
 
 /// Bytes of the longest text to search for: as long as the longest id.
 const MAX_SEARCH: usize = 512;
-/// An arrow that was not seen for this long is no longer shown.
-const DEPENDENCIES_SEEN: Duration = Duration::from_secs(7 * 86_400);
 
 pub(super) fn routes() -> Vec<Route> {
     let resources = Access::Action(Action::ReadResources);
@@ -52,6 +51,13 @@ pub(super) fn routes() -> Vec<Route> {
             .says("resources", "What comes next in a metric or a series, with its back-test")
             .query::<ForecastQuery>()
             .answers::<Vec<SeriesForecast>>(),
+        get("/api/v1/resources/{id}/causes", "read_causes", signals, causes)
+            .says("resources", "What most likely began the trouble of a resource, with the evidence")
+            .query::<CausesQuery>()
+            .answers::<Causes>(),
+        get("/api/v1/resources/{id}/plan", "read_plan", Access::Action(Action::ReadPlaybooks), plan)
+            .says("resources", "What would help a resource: its playbooks, weighed against each other")
+            .answers::<Advice>(),
         get("/api/v1/anomalies", "list_anomalies", resources, anomalies)
             .says("resources", "Anomalies, newest first")
             .query::<AnomalyQuery>()
@@ -94,7 +100,8 @@ async fn read(State(app): State<App>, caller: Caller, Segment(id): Segment) -> A
     let missing = || Failure::not_found("resource", &id);
     let parsed: ResourceId = id.parse().map_err(|_| missing())?;
     let found = app.store.resources().get(caller.tenant(), &parsed).await?;
-    Ok(Json(convert::resource(&app, caller.tenant(), &found)))
+    let failure_path = graph::path_of(&app, caller.tenant(), &parsed).await?;
+    Ok(Json(Resource { failure_path, ..convert::resource(&app, caller.tenant(), &found) }))
 }
 
 async fn assessments(
@@ -137,6 +144,21 @@ async fn forecast(
     Ok(Json(crate::forecast::ahead(&app, caller.tenant(), &id, &query, range).await?))
 }
 
+async fn causes(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    Params(query): Params<CausesQuery>,
+) -> Answer<Json<Causes>> {
+    let id = known(&app, &caller, &id).await?;
+    Ok(Json(crate::causes::of(&app, caller.tenant(), &id, &query).await?))
+}
+
+async fn plan(State(app): State<App>, caller: Caller, Segment(id): Segment) -> Answer<Json<Advice>> {
+    let id = known(&app, &caller, &id).await?;
+    Ok(Json(crate::advice::of(&app, caller.tenant(), &id).await?))
+}
+
 async fn anomalies(
     State(app): State<App>,
     caller: Caller,
@@ -151,7 +173,7 @@ async fn dependencies(
     caller: Caller,
     Params(query): Params<DependencyQuery>,
 ) -> Answer<Json<Vec<Dependency>>> {
-    let since = app.now() - DEPENDENCIES_SEEN;
+    let since = app.now() - graph::SEEN_WITHIN;
     let all = app.store.resources().dependencies(caller.tenant(), since).await?;
     let touches = |d: &Dependency| match &query.resource_id {
         Some(id) => d.from == *id || d.to == *id,
