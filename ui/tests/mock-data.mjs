@@ -289,5 +289,28 @@ export function makeWorld(seed = 7, now = Date.now()) {
   ];
   const jobs = [{ id: uuid(rnd), kind: 'train_risk_model', title: 'the risk model, from labels', state: 'done', progress: 1, message: 'risk-3 was made and waits in the shadow, on 4 held-out failures: log loss 0.0311 against 0.0318: not lower by 5 %', started_at: iso(now - DAY), ended_at: iso(now - DAY + 41_000) }];
 
-  return { slos, models, jobs, incidents, card, rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev };
+  const changes = [['deploy', 'service:store/postgres', 'postgres', '16.3', '16.4', 'https://ci.example/7', 26], ['configuration', 'service:shop/orders', 'pool size', '20', '8', null, 31]].map(([kind, resource_id, what, before, after, link, minutes]) => ({ id: uuid(rnd), resource_id, kind, what, before, after, by: 'release bot', at: iso(now - minutes * 60_000), link, source: 'reported', noted_at: iso(now - minutes * 60_000), words: `${kind} ${what} ${before} → ${after}` }));
+  const causes = (r) => {
+    const times_ms = Array.from({ length: 160 }, (_, i) => now - (160 - i) * 15_000);
+    const cause = (resource_id, path, metric, usual, worst, share, change) => ({
+      resource_id, metric, score: worst / usual, surprise: worst / usual, alignment: 0.96, share, onset: iso(now - 9 * 60_000), path, change, usual, worst,
+      words: `${resource_id.split(':')[1]}: ${metric} went from ${usual} to ${worst}, ${(worst / usual).toFixed(1)} times its usual spread.`,
+      evidence: { origin: 'requests', series: [hex(rnd, 16), hex(rnd, 16)], normal_rows: 1200, times_ms, values: times_ms.map((_, i) => (i < 124 ? usual : worst) * (0.95 + 0.1 * rnd())) },
+    });
+    const called = dependencies.filter((d) => d.from === r.id).map((d) => d.to);
+    const all = [...called.slice(0, 2).map((id, i) => cause(id, [r.id, id], 'latency', 0.03, 1.1 - 0.4 * i, 0.9 - 0.5 * i, changes.find((c) => c.resource_id === id) ?? null)), cause(r.id, [r.id], 'error_ratio', 0.01, 0.2, null, null)];
+    return {
+      resource_id: r.id, from: iso(now - 9 * 60_000), to: iso(now), normal_from: iso(now - 4 * 3_600_000), normal_to: iso(now - 12 * 60_000), step_s: 15, verdict: called.length ? 'determined' : 'not_determined', symptom: 'latency',
+      words: all.map((c) => c.words), causes: all, looked_at: { resources: [r.id, ...called], metrics: 42, rows: 61_000, changes: 2, left_out: ['120 s in which service:shop/orders was in trouble do not count as normal'] },
+    };
+  };
+  const advice = (r) => ({
+    resource_id: r.id, assessed_at: iso(now), dependents: dependencies.filter((d) => d.to === r.id).length, origin: null, prior_chance: 0.5, prior_strength: 2,
+    options: playbooks.map((p, i) => ({
+      playbook_id: p.id, name: p.name, description: p.description, action: `${p.actuator} ${p.steps[0]?.action ?? ''}`, risk: p.risk, autonomy: p.autonomy, stands: i === 0 ? 'ready' : i === 1 ? 'stopped' : 'unmet', stands_words: i === 1 ? `${r.id} cools down for 4m more` : '',
+      weighed: i > 1 ? null : { effect: 0.61 - 0.4 * i, chance: 0.82 - 0.32 * i, uncertainty: 0.11, prior_only: i === 1, trouble: 'memory_utilization', on_trouble: { worked: 3.2 - 3.2 * i, failed: 0.4 - 0.4 * i }, of_playbook: { worked: 4.1 - 4.1 * i, failed: 0.9 - 0.9 * i }, of_action: { worked: 6 - 6 * i, failed: 1.2 - 1.2 * i }, fit: 1, loss: 0.78, cost: 0.03, words: i ? 'expected effect +0.21: it has no history, so 50 % is assumed, loss 0.78 if nothing is done, cost 0.03' : 'expected effect +0.61: 82 % likely to work, worked 4 of 5 times lately, loss 0.78 if nothing is done, cost 0.03' },
+    })),
+  });
+
+  return { slos, models, jobs, changes, causes, advice, incidents, card, rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev };
 }

@@ -14,7 +14,7 @@ const ACTIONS = ['ProposeIntervention', 'ApproveIntervention', 'RejectInterventi
 export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
   const world = makeWorld(seed);
   if (empty) {
-    for (const name of ['resources', 'interventions', 'alerts', 'playbooks', 'entries', 'keys', 'dependencies', 'slos']) world[name] = [];
+    for (const name of ['changes', 'resources', 'interventions', 'alerts', 'playbooks', 'entries', 'keys', 'dependencies', 'slos']) world[name] = [];
   }
   const streams = new Set();
   let event = 0;
@@ -86,7 +86,13 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
     if ((m = /^GET \/resources\/([^/]+)(?:\/(\w+))?$/.exec(at))) {
       const r = find(world.resources, decodeURIComponent(m[1]), 'resource');
       const [from, to, max] = span(q);
-      if (!m[2]) return world.wire(r);
+      if (!m[2]) {
+        const one = world.wire(r);
+        const hit = world.dependencies.filter((d) => d.to === r.id).map((d) => ({ resource_id: d.from, path: [r.id, d.from], ails: false }));
+        return one.assessment.score < 0.7 ? { ...one, failure_path: { origin: r.id, chain: [r.id], hit, words: `It begins at ${r.id.split(':')[1]} itself.` } } : one;
+      }
+      if (m[2] === 'causes') return world.causes(r);
+      if (m[2] === 'plan') return world.advice(r);
       if (m[2] === 'assessments') return world.history(r, from, to, max);
       if (m[2] === 'series') return r.series;
       if (m[2] === 'points') return world.points(r, q.get('metric'), from, to, max);
@@ -102,6 +108,7 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
       }
     }
     if (at === 'GET /anomalies') return page(world.resources.flatMap((r) => r.anomalies).filter((a) => !q.get('resource_id') || a.resource_id === q.get('resource_id')), q);
+    if (at === 'GET /changes') return page(world.changes.filter((c) => !q.get('resource_id') || c.resource_id === q.get('resource_id')), q);
     if (at === 'GET /dependencies') return world.dependencies.filter((d) => !q.get('resource_id') || [d.from, d.to].includes(q.get('resource_id')));
     if (at === 'GET /interventions') return page(world.interventions.filter((i) => (!q.get('state') || (q.get('state') === 'open' ? OPEN.includes(i.state) : i.state === q.get('state'))) && (!q.get('target') || i.target === q.get('target'))).map(summary), q);
     if (at === 'POST /interventions') {

@@ -3,6 +3,8 @@ import type { components } from './schema';
 
 type S = components['schemas'];
 
+export type Advice = S['Advice'];
+export type AdviceOption = S['AdviceOption'];
 export type Alert = S['Alert'];
 export type Anomaly = S['Anomaly'];
 export type ApiKey = S['ApiKey'];
@@ -12,10 +14,14 @@ export type AssessmentHistory = S['AssessmentHistory'];
 export type BacktestReport = S['BacktestReport'];
 export type BudgetForecast = S['BudgetForecast'];
 export type BurnStretch = S['BurnStretch'];
+export type Cause = S['Cause'];
+export type Causes = S['Causes'];
+export type ChangeEvent = S['ChangeEvent'];
 export type Checkpoint = S['Checkpoint'];
 export type ComponentScore = S['Component'];
 export type Dependency = S['Dependency'];
 export type Entry = S['Entry'];
+export type FailurePath = S['FailurePath'];
 export type Fault = S['Fault'];
 export type Freeze = S['Freeze'];
 export type Incident = S['Incident'];

@@ -19,11 +19,13 @@ export interface Band {
   words: string;
 }
 
-/** An intervention on the time axis. */
+/** An intervention or a change on the time axis. */
 export interface Flag {
   at: number;
   state: State;
   words: string;
+  /** An intervention unless it says otherwise. */
+  kind?: 'change';
 }
 
 /** Bands that overlap as one, so that many findings at a time do not darken the chart; the worst state counts. */
@@ -57,7 +59,7 @@ export function summary(title: string, lines: Line[], show: (v: number) => strin
   });
   const marks = [
     ...bands.slice(0, 5).map((b) => `anomaly: ${b.words}`),
-    ...flags.slice(0, 5).map((f) => `intervention: ${f.words}`),
+    ...flags.slice(0, 5).map((f) => `${f.kind ?? 'intervention'}: ${f.words}`),
   ];
   return `${title}. ${[...parts, ...marks].join('. ')}.`;
 }

@@ -15,6 +15,7 @@ export const ACTION = {
   backtest: 'Backtest',
   query: 'Query',
   readSignals: 'ReadSignals',
+  readPlaybooks: 'ReadPlaybooks',
   readLedger: 'ReadLedger',
   verifyLedger: 'VerifyLedger',
   exportLedger: 'ExportLedger',

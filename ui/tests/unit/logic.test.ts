@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Assessment, QueryAnswer, Resource } from '@/api/types';
+import type { Assessment, Playbook, QueryAnswer, Resource } from '@/api/types';
 import { align, labels, merged, rowsOf, summary } from '@/components/chart';
 import { match } from '@/components/match';
 import { asCsv } from '@/pages/data/table';
 import { changes } from '@/pages/intervention/diff';
-import { draftOf, faultsOf, type Form } from '@/pages/intervention/draft';
+import { draftOf, faultsOf, formOf, type Form } from '@/pages/intervention/draft';
 import { pieces } from '@/pages/playbook/highlight';
 import { read } from '@/stores/preferences';
 import { cause, stateOf, stateOfModel, stateWord, worstFirst } from '@/time/verdict';
@@ -149,4 +149,20 @@ describe('bands of a chart', () => {
     ]);
   });
   test('none stay none', () => expect(merged([])).toEqual([]));
+});
+
+test('a playbook fills the form of a proposal in, as far as a proposal can do what it does', () => {
+  const playbook = {
+    name: 'scale-up', kind: 'proactive', risk: 'low', actuator: 'process', success: ['vitals.cpu_utilization < 0.5'], verify_within_s: 30,
+    steps: [{ action: 'scale', arguments: { by: '1' } }, { action: 'restart', arguments: {} }],
+  } as unknown as Playbook;
+  const form: Form = { target: 'service:shop/orders', ...formOf(playbook) };
+  expect(form).toMatchObject({ risk: 'medium', arguments: 'by=1', reason: 'as the playbook scale-up would do, its first of 2 steps' });
+  expect(faultsOf(form)).toEqual({});
+  expect(draftOf(form)).toMatchObject({ kind: 'proactive', steps: [{ action: 'scale', arguments: { by: '1' } }], success: ['vitals.cpu_utilization < 0.5'], verify_within_s: 30 });
+});
+
+test('a change on the time axis is told as one, an intervention as one', () => {
+  const flags = [{ at: 1, state: 'idle' as const, words: 'deploy shop 1 → 2', kind: 'change' as const }, { at: 2, state: 'good' as const, words: 'restart' }];
+  expect(summary('CPU', [], String, [], flags)).toBe('CPU. change: deploy shop 1 → 2. intervention: restart.');
 });

@@ -1,4 +1,4 @@
-import type { InterventionDraft } from '@/api/types';
+import type { InterventionDraft, Playbook } from '@/api/types';
 
 /** The form of a manual proposal, as typed. */
 export interface Form {
@@ -43,5 +43,23 @@ export function draftOf(form: Form): InterventionDraft {
     success: lines(form.success),
     verify_within_s: Number(form.verify),
     reason: form.reason.trim(),
+  };
+}
+
+/** What a playbook would do, as a form; of several steps the first, since a proposal by hand has one. */
+export function formOf(playbook: Playbook): Omit<Form, 'target'> {
+  const step = playbook.steps[0];
+  const others = playbook.steps.length - 1;
+  return {
+    kind: playbook.kind,
+    // What no playbook stands behind is medium at least.
+    risk: playbook.risk === 'high' ? 'high' : 'medium',
+    actuator: playbook.actuator,
+    action: step?.action ?? '',
+    arguments: Object.entries(step?.arguments ?? {}).map(([name, value]) => `${name}=${value}`).join('\n'),
+    argv: (step?.argv ?? []).join('\n'),
+    success: playbook.success.join('\n'),
+    verify: String(playbook.verify_within_s),
+    reason: `as the playbook ${playbook.name} would do${others > 0 ? `, its first of ${others + 1} steps` : ''}`,
   };
 }
