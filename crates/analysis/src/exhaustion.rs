@@ -4,6 +4,10 @@
 //! (Theil 1950, Sen 1968), its error from the spread around the line, and a time to the limit. A trend is believed
 //! as far ahead as it has lasted, times six; the share of saw-tooth (garbage collection, log rotation: it was as
 //! high before and came down by itself) discounts it.
+//!
+//! What is told as time to exhaustion must be believed by half. What follows the load of the moment (a processor, a
+//! pool) is no store that fills: there a trend is believed only as far ahead as it has lasted. Of a store the slope of
+//! the longest look is told as well, however far it reaches.
 
 use std::time::Duration;
 
@@ -14,6 +18,34 @@ const DECIMATION: [u32; 3] = [1, 4, 16];
 /// What a used share cannot be known better than.
 const RESOLUTION: f64 = 5e-4;
 
+/// What bounds a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bounded {
+    /// It fills with what is kept: memory, a disk.
+    Store,
+    /// It follows the load of the moment: a processor, a pool.
+    Flow,
+}
+
+impl Bounded {
+    /// How far ahead a trend is told, in multiples of what it has lasted.
+    const fn reach(self) -> f64 {
+        match self {
+            Self::Store => 6.0,
+            Self::Flow => 1.0,
+        }
+    }
+}
+
+/// A straight way to the limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ahead {
+    /// Growth of the used share per second.
+    pub(crate) growth: f64,
+    /// Time to the limit.
+    pub(crate) time_left: Duration,
+}
+
 /// Where the share is heading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Outlook {
@@ -23,6 +55,8 @@ pub(crate) struct Outlook {
     pub(crate) time_left: Duration,
     /// Probability that the limit is reached within the horizon.
     pub(crate) probability: f64,
+    /// What people are told.
+    pub(crate) told: Option<Ahead>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -155,32 +189,46 @@ impl Trend {
     }
 
     /// Where it is heading; `None` while it does not grow.
-    pub(crate) fn outlook(&self, horizon: Duration) -> Option<Outlook> {
+    pub(crate) fn outlook(&self, horizon: Duration, bounded: Bounded) -> Option<Outlook> {
         let horizon = horizon.as_secs_f64();
         let room = (1.0 - self.now).max(0.0);
+        let discount = self.discount(0.03);
+        // What is told must be new by half a tooth: at the peak of a day they all are higher.
+        let familiar = self.discount((0.5 * (self.highest - self.trough)).max(0.03));
         let mut found: [Option<Outlook>; 3] = [None; 3];
+        let mut told: Option<Ahead> = None;
+        let mut longest = None;
         for (ring, found) in self.rings.iter().zip(&mut found) {
+            longest = None;
             let Some(line) = line(ring) else { continue };
             if line.slope <= 0.0 || line.significance < 3.0 {
                 continue;
             }
             let left = room / line.slope;
             let in_time = 1.0 / (1.0 + (left / horizon).powi(3));
-            let believed = 1.0 / (1.0 + (left / (6.0 * line.lasted)).powi(2));
+            let believed = |reach: f64| 1.0 / (1.0 + (left / (reach * line.lasted)).powi(2));
             let sure = ((line.significance - 3.0) / 3.0).min(1.0);
-            let probability = in_time * believed * sure * self.discount();
+            let probability = in_time * believed(6.0) * sure * discount;
             let time_left = Duration::from_secs_f64(left.min(3.15e9));
-            *found = Some(Outlook { growth: line.slope, time_left, probability });
+            let ahead = Ahead { growth: line.slope, time_left };
+            if believed(bounded.reach()) * sure * familiar >= 0.5
+                && told.is_none_or(|told| time_left < told.time_left)
+            {
+                told = Some(ahead);
+            }
+            longest = Some(ahead);
+            *found = Some(Outlook { growth: line.slope, time_left, probability, told: None });
         }
+        let told = told.or(longest.filter(|_| bounded == Bounded::Store));
         // The longest look decides how probable it is, the shortest that agrees by half how soon.
         let probability = found.iter().flatten().map(|o| o.probability).reduce(f64::max)?;
         let soon = found.into_iter().flatten().find(|o| o.probability >= 0.5 * probability)?;
-        Some(Outlook { probability, ..soon })
+        Some(Outlook { probability, told, ..soon })
     }
 
-    /// 1 for a height that is new, less the more often it was as high and came down by itself.
-    fn discount(&self) -> f64 {
-        if self.teeth == 0 || self.now > self.highest + 0.03 {
+    /// 1 for a height that is new by `margin`, less the more often it was as high and came down by itself.
+    fn discount(&self, margin: f64) -> f64 {
+        if self.teeth == 0 || self.now > self.highest + margin {
             return 1.0;
         }
         1.0 / (1.0 + 1.5 * f64::from(self.teeth.min(6)))
@@ -252,18 +300,18 @@ mod tests {
     fn a_leak_is_seen_within_half_a_minute_with_its_time_to_the_limit() {
         // 0.4 for a minute, then full after 75 s more.
         let leak = |i: u32| 0.4 + 0.004 * wobble(i) + 0.6 / 75.0 * f64::from(i.saturating_sub(60));
-        let early = after(60, 1, leak).outlook(QUARTER);
+        let early = after(60, 1, leak).outlook(QUARTER, Bounded::Store);
         assert!(early.is_none_or(|o| o.probability < 0.1), "{early:?}");
-        let seen = after(78, 1, leak).outlook(QUARTER).unwrap();
+        let seen = after(78, 1, leak).outlook(QUARTER, Bounded::Store).unwrap();
         assert!(seen.probability > 0.5, "{seen:?}");
-        let left = after(100, 1, leak).outlook(QUARTER).unwrap().time_left.as_secs_f64();
+        let left = after(100, 1, leak).outlook(QUARTER, Bounded::Store).unwrap().time_left.as_secs_f64();
         assert!((left - 35.0).abs() < 6.0, "{left}");
     }
 
     #[test]
     fn level_noise_and_decline_run_out_of_nothing() {
         for f in [|i: u32| 0.7 + 0.02 * wobble(i), |i: u32| 0.7 - 0.0005 * f64::from(i), |_| 0.99] {
-            let outlook = after(500, 5, f).outlook(QUARTER);
+            let outlook = after(500, 5, f).outlook(QUARTER, Bounded::Store);
             assert!(outlook.is_none_or(|o| o.probability < 0.1), "{outlook:?}");
         }
     }
@@ -271,9 +319,48 @@ mod tests {
     #[test]
     fn a_saw_tooth_is_believed_less_each_time() {
         let saw = |i: u32| 0.4 + 0.3 * f64::from(i % 120) / 120.0;
-        let first = after(110, 60, saw).outlook(Duration::from_secs(9_000)).unwrap().probability;
-        let later = after(120 * 6 + 110, 60, saw).outlook(Duration::from_secs(9_000)).unwrap().probability;
+        let first =
+            after(110, 60, saw).outlook(Duration::from_secs(9_000), Bounded::Store).unwrap().probability;
+        let later = after(120 * 6 + 110, 60, saw)
+            .outlook(Duration::from_secs(9_000), Bounded::Store)
+            .unwrap()
+            .probability;
         assert!(first > 0.3 && later < 0.2 * first, "{first} {later}");
+    }
+
+    #[test]
+    fn what_follows_the_load_is_told_no_further_than_it_has_grown() {
+        // Ten seconds a step: an hour of quiet, then half as much again within two minutes, as a burst does it.
+        let burst = |i: u32| 0.3 + 0.02 * wobble(i) + 0.012 * f64::from(i.saturating_sub(360).min(12));
+        let told = |n, bounded| after(n, 10, burst).outlook(QUARTER, bounded).and_then(|o| o.told);
+        let within_an_hour = |ahead: &Ahead| ahead.time_left <= Duration::from_secs(3_600);
+        for n in 362..500 {
+            let flow = told(n, Bounded::Flow).filter(within_an_hour);
+            assert!(flow.is_none(), "{n}: {flow:?}");
+        }
+        assert!((362..400).any(|n| told(n, Bounded::Store).is_some_and(|a| within_an_hour(&a))));
+    }
+
+    #[test]
+    fn a_tooth_that_is_somewhat_higher_is_no_news() {
+        // Collected every ten minutes at 40 %, then at the peak of the day at 45 %.
+        let saw = |i: u32| 0.25 + f64::from(i % 60) / 60.0 * if i < 600 { 0.15 } else { 0.2 };
+        let told = after(658, 10, saw).outlook(QUARTER, Bounded::Store).and_then(|o| o.told);
+        assert!(told.is_none_or(|a| a.time_left > Duration::from_secs(7_200)), "{told:?}");
+        let leak = |i: u32| saw(i.min(599)) + 0.0025 * f64::from(i.saturating_sub(600));
+        let told = after(670, 10, leak).outlook(QUARTER, Bounded::Store).and_then(|o| o.told);
+        assert!(told.is_some_and(|a| a.time_left < Duration::from_secs(3_600)), "{told:?}");
+    }
+
+    #[test]
+    fn a_slow_leak_is_told_days_ahead_and_a_ramp_of_load_before_its_end() {
+        let slow = |i: u32| 0.5 + 1e-4 * wobble(i) + 1e-5 * f64::from(i);
+        let told = after(400, 10, slow).outlook(QUARTER, Bounded::Store).and_then(|o| o.told).unwrap();
+        let days = told.time_left.as_secs_f64() / 86_400.0;
+        assert!((5.0..7.0).contains(&days), "{days}");
+        let ramp = |i: u32| 0.2 + 0.02 * wobble(i) + 0.005 * f64::from(i.saturating_sub(360));
+        let told = after(490, 10, ramp).outlook(QUARTER, Bounded::Flow).and_then(|o| o.told).unwrap();
+        assert!(told.time_left <= Duration::from_secs(600), "{told:?}");
     }
 
     #[test]

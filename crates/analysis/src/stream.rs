@@ -1,12 +1,14 @@
 //! The stream of one vital sign of one instance.
 
+use std::time::Duration;
+
 use echobase_types::assessment::{Severity, Vital};
 use echobase_types::{SeriesId, Timestamp};
 
 use crate::anomaly::Subject;
 use crate::channel::{Channel, Limits, Seen};
 use crate::course::Course;
-use crate::exhaustion::Trend;
+use crate::exhaustion::{Bounded, Outlook, Trend};
 use crate::normal::Normal;
 use crate::source::Figure;
 use crate::stability;
@@ -115,6 +117,15 @@ impl Stream {
             _ => {}
         }
         seen
+    }
+
+    /// Where a bounded sign is heading.
+    pub(crate) fn outlook(&self, horizon: Duration) -> Option<Outlook> {
+        let bounded = match self.vital {
+            Vital::CpuUtilization | Vital::PoolUtilization => Bounded::Flow,
+            _ => Bounded::Store,
+        };
+        self.trend.as_ref()?.outlook(horizon, bounded)
     }
 
     /// A value on the scale of its course.

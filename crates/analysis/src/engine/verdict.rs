@@ -74,7 +74,7 @@ pub(super) fn outlooks(watched: &Watched, now: Timestamp, horizon: Duration) -> 
     watched
         .streams()
         .filter(|s| s.channel.pace.is_fresh(now))
-        .filter_map(|s| Some((s, s.trend.as_ref()?.outlook(horizon)?)))
+        .filter_map(|s| Some((s, s.outlook(horizon)?)))
         .collect()
 }
 
@@ -246,14 +246,20 @@ fn drifts(watched: &Watched) -> Vec<Drift> {
 fn exhaustions(outlooks: &[(&Stream, Outlook)]) -> Vec<Exhaustion> {
     let mut all: Vec<Exhaustion> = outlooks
         .iter()
-        .filter(|(_, o)| o.time_left <= FAR)
-        .map(|(stream, o)| Exhaustion {
+        .filter_map(|(stream, outlook)| Some((stream, outlook.told?)))
+        .filter(|(_, ahead)| ahead.time_left <= FAR)
+        .map(|(stream, ahead)| Exhaustion {
             vital: stream.vital,
             metric: stream.metric.clone(),
             used_ratio: stream.channel.value,
-            growth_per_hour: o.growth * 3_600.0,
-            time_left: o.time_left,
-            words: risk::exhaustion_words(&stream.metric, stream.channel.value, o.growth, o.time_left),
+            growth_per_hour: ahead.growth * 3_600.0,
+            time_left: ahead.time_left,
+            words: risk::exhaustion_words(
+                &stream.metric,
+                stream.channel.value,
+                ahead.growth,
+                ahead.time_left,
+            ),
         })
         .collect();
     all.sort_by(|a, b| a.time_left.cmp(&b.time_left).then_with(|| a.metric.cmp(&b.metric)));

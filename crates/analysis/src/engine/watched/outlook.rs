@@ -20,8 +20,7 @@ impl Watched {
         let ahead = Duration::from_secs_f64(precursor::AHEAD * step);
         for (role, stream) in speaking() {
             let points = (ahead.as_secs_f64() / stream.channel.pace.step()) as f32;
-            let outlook = stream.trend.as_ref().and_then(|t| t.outlook(ahead));
-            all.add(role, &stream.course, outlook, points);
+            all.add(role, &stream.course, stream.outlook(ahead), points);
         }
         all
     }
