@@ -78,8 +78,24 @@ export function makeWorld(seed = 7, now = Date.now()) {
     surprise: i === 0 ? 14.2 : 5.1,
     value: 0.93,
     expected: 0.52,
+    evidence: { witness: 'level', witness_words: 'the level against the slow baseline', onset: 6.1, bar: 5.4, low: 0.46, high: 0.58, drivers: i === 1 ? [{ series: r.series[0].id, metric: 'system.cpu.utilization', share: 0.6 }, { series: r.series[2].id, metric: 'system.memory.utilization{state=used}', share: 0.4 }] : [] },
+    outcome: { companions: 1, harmed: true },
     words: WHY[r.trouble],
   });
+  const tally = (alerts, noise) => ({ alerts, real: Math.min(1, alerts), noise, expected: 0, unconfirmed: alerts > 2 ? 1 : 0, per_series_week: alerts / 8, false_per_series_week: noise / 8 });
+  const feedback = (r) => ({
+    budget_per_series_week: 2, watched_since: iso(now - 9 * DAY), week: tally(3, 1), month: tally(4, 1), series_judged: r ? r.series.length + 1 : 240,
+    ...(r
+      ? { series: [...new Set(r.anomalies.map((a) => a.metric))].map((metric) => ({ metric, series: r.series[0].id, bar: 5.9, bar_of_budget: 5.4, factor: 1.1, week: tally(3, 1), month: tally(4, 1), expected_now: null })), references: [{ id: 'x', resource_id: r.id, metric: 'queue.length', note: 'a larger shop', taken_by: '0190', taken_at: iso(now - 3_600_000) }] }
+      : { loudest: resources.filter((x) => x.trouble).map((x) => ({ resource_id: x.id, alerts: 4, false_alerts: 1 })) }),
+  });
+  const judged = (r, metric, from, to, max) => {
+    const n = Math.min(max, 200);
+    const times_ms = Array.from({ length: n }, (_, i) => Math.round(from + ((to - from) * i) / (n - 1)));
+    const expected = times_ms.map((t) => 0.5 + 0.05 * Math.sin(t / 300_000));
+    const value = expected.map((e, i) => e + 0.01 * Math.sin(i * 7) + (i > 0.6 * n ? 0.3 : 0));
+    return { metric, times_ms, value, expected, low: expected.map((e) => e - 0.06), high: expected.map((e) => e + 0.06), surprise: value.map((v, i) => (i > 0.6 * n ? 6.4 : 0.4)), bar: times_ms.map(() => 5.4) };
+  };
   for (const r of resources) r.anomalies = r.trouble ? [anomaly(r, 0), anomaly(r, 1)] : [];
 
   function assess(r, at = now) {
@@ -111,7 +127,7 @@ export function makeWorld(seed = 7, now = Date.now()) {
         up: { value: 1, normal: null, metric: 'up' },
       },
       anomalies: r.anomalies.filter((a) => !a.ended_at),
-      drift: r.trouble === 'memory' ? [{ series: r.series[2].id, metric: 'system.memory.utilization{state=used}', since: iso(now - 31 * 60_000), statistic: 2.7, before: 0.52, after: 0.9, words: 'memory utilization left its reference of 0.52 and stays near 0.9' }] : [],
+      drift: r.trouble === 'memory' ? [{ series: r.series[2].id, metric: 'system.memory.utilization{state=used}', since: iso(now - 31 * 60_000), kind: 'step', found_at: iso(now - 29 * 60_000), reference: { from: iso(now - 8 * 3_600_000), points: 5400, seasonal: false, false_per_month: 1 }, statistic: 2.7, before: 0.52, after: 0.9, words: 'memory utilization left its reference of 0.52 and stays near 0.9' }] : [],
       exhaustion: r.trouble === 'memory' ? [{ vital: 'memory_utilization', metric: 'system.memory.utilization{state=used}', used_ratio: 0.93, growth_per_hour: 0.11, time_left_s: 2280, words: '93 % used, 11 points more each hour' }] : r.id === 'host:node-3' ? [{ vital: 'disk_utilization', metric: 'system.filesystem.utilization{mountpoint=/var}', used_ratio: 0.88, growth_per_hour: 0.004, time_left_s: 108_000, words: '88 % used, 0.4 points more each hour' }] : [],
     };
   }
@@ -312,5 +328,5 @@ export function makeWorld(seed = 7, now = Date.now()) {
     })),
   });
 
-  return { slos, models, jobs, changes, causes, advice, incidents, card, rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev };
+  return { slos, models, jobs, changes, causes, advice, incidents, card, rnd, iso, uuid, hex, now, resources, assess, wire, history, points, admin, principals, playbooks, interventions, alerts, entries, ledger, dependencies, keys, tenants, freezes: [], prev, feedback, judged };
 }

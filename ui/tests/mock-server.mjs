@@ -96,6 +96,8 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
       if (m[2] === 'assessments') return world.history(r, from, to, max);
       if (m[2] === 'series') return r.series;
       if (m[2] === 'points') return world.points(r, q.get('metric'), from, to, max);
+      if (m[2] === 'feedback') return world.feedback(r);
+      if (m[2] === 'judged') return world.judged(r, q.get('metric'), from, to, max);
       if (m[2] === 'forecast') {
         return world.points(r, q.get('metric'), from, to, 120).map(({ series, times_ms, mean }) => {
           const step_ms = times_ms[1] - times_ms[0];
@@ -109,6 +111,18 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
     }
     if (at === 'GET /anomalies') return page(world.resources.flatMap((r) => r.anomalies).filter((a) => !q.get('resource_id') || a.resource_id === q.get('resource_id')), q);
     if (at === 'GET /changes') return page(world.changes.filter((c) => !q.get('resource_id') || c.resource_id === q.get('resource_id')), q);
+    if ((m = /^GET \/anomalies\/([^/:]+)$/.exec(at))) {
+      const a = find(world.resources.flatMap((r) => r.anomalies), m[1], 'anomaly');
+      const r = find(world.resources, a.resource_id, 'resource');
+      return { anomaly: a, labels: world.incidents.filter((i) => i.anomaly_id === a.id), changes: [{ at: world.iso(Date.parse(a.started_at) - 240_000), kind: 'deploy', event: 'deployment.finished', words: 'version 2.4.1' }], judged: world.judged(r, a.metric, Date.parse(a.started_at) - 1_800_000, Date.now(), 200) };
+    }
+    if ((m = /^POST \/resources\/([^/]+):(whatif|rereference)$/.exec(at))) {
+      const r = find(world.resources, decodeURIComponent(m[1]), 'resource');
+      if (m[2] === 'rereference') return { id: world.uuid(world.rnd), resource_id: r.id, metric: body.metric ?? null, note: '', taken_by: world.admin.id, taken_at: world.iso(Date.now()) };
+      const [now, then] = [world.assess(r), world.assess({ ...r, score: Object.keys(body.vitals).length ? 0.93 : r.score })];
+      return { now, then, dependencies: { 'service:shop/store': 0.62 }, words: `The score would ${then.score > now.score ? 'rise' : 'stay'} at ${then.score.toFixed(2)}.` };
+    }
+    if (at === 'GET /feedback') return world.feedback();
     if (at === 'GET /dependencies') return world.dependencies.filter((d) => !q.get('resource_id') || [d.from, d.to].includes(q.get('resource_id')));
     if (at === 'GET /interventions') return page(world.interventions.filter((i) => (!q.get('state') || (q.get('state') === 'open' ? OPEN.includes(i.state) : i.state === q.get('state'))) && (!q.get('target') || i.target === q.get('target'))).map(summary), q);
     if (at === 'POST /interventions') {

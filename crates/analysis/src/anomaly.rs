@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use echobase_types::assessment::{Anomaly, AnomalyShape, Severity};
+use echobase_types::assessment::{Anomaly, AnomalyShape, Evidence, Outcome, Severity, Witness};
 use echobase_types::{AnomalyId, SeriesId, Timestamp};
 use uuid::Builder;
 
@@ -20,8 +20,10 @@ const CALM: u8 = 3;
 const ORDINARY: f32 = 2.0;
 
 /// A point is far from normal beyond so many σ; a few far points are a spike.
-const FAR: f64 = 3.0;
+pub(crate) const FAR: f64 = 3.0;
 const SHORT: u32 = 4;
+/// Steps without a value that are a silence.
+pub(crate) const SILENT: f32 = 5.0;
 
 /// What a point changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,10 @@ pub(crate) struct Open {
     expected: f64,
     sigma: f64,
     first: Option<Statistic>,
+    /// What the onset counted, and what it had to exceed.
+    onset: f32,
+    bar: f32,
+    outcome: Option<Outcome>,
     /// Points that were themselves far above and far below what was expected.
     far: [u32; 2],
 }
@@ -75,7 +81,9 @@ impl Alarm {
             self.calm = if surprise < ORDINARY { self.calm + 1 } else { 0 };
             return if self.calm >= CALM { self.close(time) } else { None };
         }
-        if !onset.is_some_and(|o| self.onsets.opens(&o, bar)) {
+        let onset = onset?;
+        let height = self.onsets.height(bar);
+        if !self.onsets.opens(&onset, bar) {
             return None;
         }
         self.calm = 0;
@@ -87,11 +95,19 @@ impl Alarm {
             expected: verdict.expected,
             sigma: verdict.sigma,
             first: Some(verdict.statistic),
+            onset: onset.size,
+            bar: height,
+            outcome: None,
             far: [0; 2],
         });
         open.count(verdict, value);
         self.open = Some(open);
         Some(Transition::Opened)
+    }
+
+    /// What an onset must exceed under this bar.
+    pub(crate) fn height(&self, bar: &Bar) -> f32 {
+        self.onsets.height(bar)
     }
 
     /// Severity of the onset at the newest point, by which alerts of all series are put in order; 0 if it is none.
@@ -113,6 +129,9 @@ impl Alarm {
             expected: step,
             sigma: step,
             first: None,
+            onset: ((age / step.max(1e-3)) as f32).min(12.0),
+            bar: SILENT,
+            outcome: None,
             far: [0; 2],
         }));
         Some(Transition::Opened)
@@ -138,6 +157,20 @@ impl Alarm {
         open.ended = Some(time);
         self.closed = Some(open);
         Some(Transition::Closed)
+    }
+
+    /// Forgets what has just opened: it was expected.
+    pub(crate) fn hush(&mut self) {
+        (self.open, self.closed) = (None, None);
+    }
+
+    /// What goes with the open anomaly at this time: other series that are unusual, and whether the resource suffers.
+    pub(crate) fn witness(&mut self, companions: u32, harmed: bool) {
+        if let Some(open) = &mut self.open {
+            let seen = open.outcome.get_or_insert_default();
+            seen.companions = seen.companions.max(companions);
+            seen.harmed |= harmed;
+        }
     }
 
     /// The open anomaly.
@@ -222,6 +255,26 @@ impl Open {
         format!("{metric} {verb} {value}, expected {expected} ({distance})")
     }
 
+    fn evidence(&self) -> Evidence {
+        let witness = match self.first {
+            None => Witness::Silence,
+            Some(Statistic::Innovation) => Witness::Prediction,
+            Some(Statistic::Deviation) => Witness::Level,
+            Some(Statistic::Creep) => Witness::Creep,
+            Some(Statistic::Restless) => Witness::Restless,
+            Some(Statistic::Still) => Witness::Still,
+            Some(Statistic::Novel) => Witness::Novel,
+            Some(Statistic::Together) => Witness::Together,
+        };
+        let (low, high) = match witness {
+            Witness::Silence => (0.0, f64::from(SILENT) * self.expected),
+            Witness::Together => (0.0, f64::from(self.bar)),
+            _ => (self.expected - FAR * self.sigma, self.expected + FAR * self.sigma),
+        };
+        let (onset, bar) = (f64::from(self.onset), f64::from(self.bar));
+        Evidence { witness, onset, bar, low, high, drivers: Vec::new() }
+    }
+
     /// The anomaly as others see it.
     pub(crate) fn describe(&self, of: Subject<'_>, severity: Severity) -> Anomaly {
         Anomaly {
@@ -235,6 +288,8 @@ impl Open {
             surprise: f64::from(self.surprise),
             value: self.value,
             expected: self.expected,
+            evidence: self.evidence(),
+            outcome: self.outcome,
             words: self.words(of),
         }
     }

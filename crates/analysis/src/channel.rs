@@ -11,7 +11,7 @@
 
 use echobase_types::Timestamp;
 
-use crate::anomaly::{Alarm, Transition};
+use crate::anomaly::{Alarm, SILENT, Transition};
 use crate::detector::{Detector, Verdict};
 use crate::drift::DriftTest;
 use crate::onset::Bar;
@@ -35,8 +35,13 @@ pub(crate) struct Channel {
     /// The bar, and the step it was made for.
     bar: Option<(f64, Bar)>,
     pub(crate) value: f64,
+    /// What the newest point was expected to be, and its usual deviation.
+    pub(crate) expected: f64,
+    pub(crate) sigma: f32,
     surprise: f32,
     consensus: f32,
+    /// What feedback makes of the bar.
+    factor: f32,
 }
 
 /// What a point changed.
@@ -57,8 +62,11 @@ impl Channel {
             drift: DriftTest::default(),
             bar: None,
             value: 0.0,
+            expected: 0.0,
+            sigma: 0.0,
             surprise: 0.0,
             consensus: 0.0,
+            factor: 1.0,
         }
     }
 
@@ -88,7 +96,8 @@ impl Channel {
         (self.surprise, self.consensus) =
             if is_judged { (verdict.surprise, verdict.consensus) } else { (0.0, 0.0) };
         let verdict = Verdict { surprise: self.surprise, ..verdict };
-        let bar = self.bar(step, limits);
+        (self.expected, self.sigma) = (verdict.expected, verdict.sigma as f32);
+        let bar = self.bar(step, limits).times(self.factor);
         let changed = self.alarm.observe(&verdict, value, time, &bar);
         self.drift.observe(value, verdict.expected, time, step, limits.drift_threshold);
         Seen::Taken(changed.or(was_missing))
@@ -106,6 +115,31 @@ impl Channel {
         }
     }
 
+    /// From now on the bar is so many times as high as the budget alone makes it.
+    pub(crate) fn heed(&mut self, factor: f64) {
+        self.factor = factor as f32;
+    }
+
+    /// What feedback multiplies the bar by.
+    pub(crate) fn factor(&self) -> f64 {
+        f64::from(self.factor)
+    }
+
+    /// What an onset must exceed now, and what the budget alone would ask; `None` before the first point.
+    pub(crate) fn heights(&self) -> Option<(f64, f64)> {
+        let (_, bar) = self.bar?;
+        let with = self.alarm.height(&bar.times(self.factor));
+        Some((f64::from(with), f64::from(bar.height)))
+    }
+
+    /// Takes the present level as the reference of baseline and drift.
+    pub(crate) fn rereference(&mut self, at: Timestamp) {
+        if self.detector.count() > 0 {
+            self.detector.rebase();
+            self.drift.rereference(at);
+        }
+    }
+
     /// Looks for silence: a series that was regular and sent nothing for five steps and three seconds.
     pub(crate) fn watch_silence(&mut self, now: Timestamp) -> Option<Transition> {
         let age = self.pace.age(now).as_secs_f64();
@@ -115,7 +149,7 @@ impl Channel {
         }
         let step = self.pace.step();
         let last = self.pace.last()?;
-        (self.pace.is_regular() && age > 5.0 * step + 3.0)
+        (self.pace.is_regular() && age > f64::from(SILENT) * step + 3.0)
             .then(|| self.alarm.missing(last, age, step))
             .flatten()
     }

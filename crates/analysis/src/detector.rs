@@ -199,6 +199,14 @@ impl Detector {
         self.long_mean = 0.0;
     }
 
+    /// Takes the present level as the usual one: somebody said that it is here to stay.
+    pub(crate) fn rebase(&mut self) {
+        let present = self.fast_mean;
+        (self.slow_mean, self.baseline) = (present, present);
+        (self.level, self.profile_level) = (present - self.last_profile, present - self.last_profile);
+        (self.short_mean, self.long_mean) = (0.0, 0.0);
+    }
+
     /// Judges `value` (finite), then learns it. `second` is its time in seconds since 1970 in UTC, `step` the usual
     /// distance of values in seconds.
     pub(crate) fn observe(&mut self, value: f64, second: i64, step: f64) -> Verdict {

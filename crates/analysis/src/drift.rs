@@ -27,6 +27,7 @@ mod reference;
 mod sums;
 
 use echobase_types::Timestamp;
+use echobase_types::assessment::{DriftKind, Reference as Told};
 
 use crate::words::Quantity;
 use recent::Recent;
@@ -70,6 +71,11 @@ pub(crate) struct Announced {
     pub(crate) statistic: f32,
     pub(crate) before: f64,
     pub(crate) after: f64,
+    /// The window it was found against: since when, and values in it; false drifts per month.
+    from: Timestamp,
+    points: u32,
+    false_per_month: f32,
+    is_seasonal: bool,
     is_up: bool,
     rows: u32,
     /// Usual deviation and level before, as the test knows them.
@@ -77,6 +83,14 @@ pub(crate) struct Announced {
     level: f32,
     /// The level right after.
     first: f32,
+}
+
+/// A sum that passed its bar.
+struct Found {
+    statistic: f32,
+    kind: sums::Kind,
+    age: u32,
+    false_per_month: f64,
 }
 
 /// Streaming state of one series: about 700 bytes.
@@ -96,6 +110,8 @@ pub(crate) struct DriftTest {
     log_mean: f32,
     log_spread: f32,
     reference: Reference,
+    /// When the present segment began.
+    begun: Option<Timestamp>,
     bars: Bars,
     sums: Sums,
     recent: Recent,
@@ -114,6 +130,7 @@ impl DriftTest {
         self.all = self.all.saturating_add(1);
         self.n = self.n.saturating_add(1);
         self.recent.push(y, time);
+        self.begun.get_or_insert(time);
         if self.n == 1 {
             (self.level, self.last) = (y, y);
             return;
@@ -138,7 +155,8 @@ impl DriftTest {
             if let Some((statistic, kind, age)) =
                 self.sums.strongest(&self.bars, rows, factor as f32 * wander)
             {
-                self.announce(statistic, kind, age, expected, time);
+                let found = Found { statistic, kind, age, false_per_month: sums::false_rate(rows, factor) };
+                self.announce(&found, expected, time);
             }
         }
         self.age(expected);
@@ -172,7 +190,8 @@ impl DriftTest {
         self.slope += within * (raw.clamp(self.slope - jump, self.slope + jump) - self.slope);
     }
 
-    fn announce(&mut self, statistic: f32, kind: sums::Kind, age: u32, expected: f64, time: Timestamp) {
+    fn announce(&mut self, found: &Found, expected: f64, time: Timestamp) {
+        let &Found { statistic, kind, age, false_per_month } = found;
         let phi = self.correlation();
         let split = self.recent.split(kind, self.level, phi, age.min(self.n));
         let usual = self.scale * GAUSS / (1.0 - phi * phi).sqrt();
@@ -182,6 +201,8 @@ impl DriftTest {
         };
         let (is_level, is_up) = (kind == sums::Kind::Level, after > before);
         let level = self.level;
+        let from = self.begun.unwrap_or(split.since).min(split.since);
+        let points = self.n.saturating_sub(split.rows);
         self.begin(&split, is_level);
         let change = if is_level { Change::Step } else { Change::Variance };
         match &mut self.announced {
@@ -200,6 +221,10 @@ impl DriftTest {
                     statistic,
                     before,
                     after,
+                    from,
+                    points,
+                    false_per_month: false_per_month as f32,
+                    is_seasonal: self.reference.is_seasonal(),
                     is_up,
                     rows: 0,
                     usual,
@@ -220,6 +245,7 @@ impl DriftTest {
             self.scale = split.innovation.max(0.1 * self.scale);
         }
         self.n = split.rows.max(2);
+        self.begun = Some(split.since);
         if is_level {
             self.n = self.n.min(REFERENCE);
         }
@@ -253,6 +279,18 @@ impl DriftTest {
         }
     }
 
+    /// Takes the present as the reference: what is listed is forgotten, and the last values are the new segment.
+    pub(crate) fn rereference(&mut self, at: Timestamp) {
+        self.announced = None;
+        self.sums = Sums::default();
+        if self.n > 0 {
+            let rows = self.n.min(REFERENCE);
+            (self.level, _) = self.recent.moments(rows as usize);
+            (self.slope, self.n) = (0.0, rows);
+            self.begun = Some(at);
+        }
+    }
+
     /// The drift that is listed now.
     pub(crate) fn announced(&self) -> Option<&Announced> {
         self.announced.as_ref()
@@ -272,6 +310,25 @@ fn student(t: f32, n: f32) -> f32 {
 }
 
 impl Announced {
+    /// What it was found against.
+    pub(crate) fn reference(&self) -> Told {
+        Told {
+            from: self.from,
+            points: self.points,
+            seasonal: self.is_seasonal,
+            false_per_month: f64::from(self.false_per_month),
+        }
+    }
+
+    /// What changed.
+    pub(crate) const fn kind(&self) -> DriftKind {
+        match self.change {
+            Change::Step => DriftKind::Step,
+            Change::Ramp => DriftKind::Ramp,
+            Change::Variance => DriftKind::Variance,
+        }
+    }
+
     /// The drift in one sentence.
     pub(crate) fn words(&self, metric: &str, quantity: Quantity) -> String {
         let (before, after) = (quantity.show(self.before), quantity.show(self.after));

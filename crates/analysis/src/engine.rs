@@ -1,6 +1,8 @@
 //! The engine: signals in, assessments out.
 
 mod foresight;
+mod suppose;
+mod taught;
 mod together;
 mod verdict;
 mod watched;
@@ -15,12 +17,17 @@ use echobase_types::{Dependency, ResourceId, Timestamp};
 
 use crate::channel::{Channel, Limits};
 use crate::config::AnalysisConfig;
+use crate::feedback::change_kind;
 use crate::links::{self, Links};
 use crate::precursor::Precursors;
 use crate::risk::{Evidence, RiskLayer, RiskModel};
 use crate::vital::Vitals;
 use crate::wear::Worn;
-use watched::Watched;
+use watched::{Memory, Watched};
+
+pub use suppose::{Supposed, Unsupposable, WhatIf};
+pub use taught::{ResourceTally, TenantTally};
+pub use watched::Judged;
 
 /// A dependency that was learned is handed out again after this time, so that its last sight stays known.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -70,6 +77,10 @@ pub struct Engine {
     links: Links,
     scores: BTreeMap<ResourceId, f64>,
     transitions: Vec<(ResourceId, Anomaly)>,
+    /// What is known of resources that are not watched at present.
+    kept: BTreeMap<ResourceId, Memory>,
+    /// Metrics to follow, of resources that are yet to be seen.
+    followed: BTreeMap<ResourceId, (String, Timestamp)>,
     counts: Counts,
 }
 
@@ -109,6 +120,8 @@ impl Engine {
             links: Links::default(),
             scores: BTreeMap::new(),
             transitions: Vec::new(),
+            kept: BTreeMap::new(),
+            followed: BTreeMap::new(),
             counts: Counts::default(),
         }
     }
@@ -119,9 +132,15 @@ impl Engine {
         for resource in &batch.resources {
             if !self.resources.contains_key(&resource.id) {
                 self.by_name.insert(resource.name.clone(), resource.id.clone());
-                self.resources.insert(resource.id.clone(), Watched::new(resource));
+                let memory = self.kept.remove(&resource.id).unwrap_or_default();
+                let mut watched = Watched::new(resource, memory);
+                if let Some((metric, from)) = self.followed.remove(&resource.id) {
+                    watched.follow(&metric, from);
+                }
+                self.resources.insert(resource.id.clone(), watched);
             }
         }
+        self.observe_changes(batch);
         self.observe_metrics(batch);
         self.observe_spans(batch);
         for log in &batch.logs {
@@ -129,6 +148,17 @@ impl Engine {
                 batch.resources.get(log.resource as usize).and_then(|r| self.resources.get_mut(&r.id))
             {
                 watched.saw(log.time);
+            }
+        }
+    }
+
+    /// Changes are heard of before what follows from them.
+    fn observe_changes(&mut self, batch: &SignalBatch) {
+        for log in batch.logs.iter().filter(|l| !l.event_name.is_empty()) {
+            let Some(kind) = change_kind(&log.event_name) else { continue };
+            let id = batch.resources.get(log.resource as usize).map(|r| &r.id);
+            if let Some(watched) = id.and_then(|id| self.resources.get_mut(id)) {
+                watched.memory.lessons.changed(log.time, kind);
             }
         }
     }
@@ -256,9 +286,7 @@ impl Engine {
         let mut gone = Vec::new();
         let mut worst: BTreeMap<&ResourceId, (&ResourceId, f64)> = BTreeMap::new();
         for ((from, to), known) in &self.arrows {
-            if let Known::Seen { last, .. } = known
-                && now.since(*last) > self.config.forget_after
-            {
+            if !self.is_alive(*known, now) {
                 continue;
             }
             let Some(&score) = self.scores.get(to) else { continue };
@@ -271,15 +299,18 @@ impl Engine {
             watched.settle(now, self.config.span_interval, &self.limits, &mut self.counts);
             watched.watch_silence(now);
             let is_alive = watched.forget_silent(now, self.config.forget_after);
-            self.transitions.extend(
-                watched.take_transitions(self.config.sensitivity).into_iter().map(|a| (id.clone(), a)),
-            );
+            let found = watched.take_transitions(self.config.sensitivity);
+            watched.remember(found.iter());
+            self.transitions.extend(found.into_iter().map(|a| (id.clone(), a)));
             if !is_alive {
                 gone.push(id.clone());
                 continue;
             }
             let dependency = worst.get(id).map(|(to, score)| (*to, *score));
-            all.push(verdict::assess(id, watched, now, &self.config, (&self.model, &self.layer), dependency));
+            let judged =
+                verdict::assess(id, watched, now, &self.config, (&self.model, &self.layer), dependency);
+            watched.witness(judged.stability.score);
+            all.push(judged);
         }
         drop(worst);
         self.scores = all.iter().map(|a| (a.resource_id.clone(), a.stability.score)).collect();
@@ -300,9 +331,21 @@ impl Engine {
         self.resources.keys()
     }
 
-    /// Drops all that is known of a resource.
+    /// Whether an arrow still counts.
+    fn is_alive(&self, known: Known, now: Timestamp) -> bool {
+        match known {
+            Known::Told => true,
+            Known::Seen { last, .. } => now.since(last) <= self.config.forget_after,
+        }
+    }
+
+    /// Drops all that was learned of a resource. What people said of it stays.
     pub fn forget(&mut self, resource: &ResourceId) {
-        self.resources.remove(resource);
+        if let Some(gone) = self.resources.remove(resource)
+            && gone.memory.is_worth_keeping()
+        {
+            self.kept.insert(resource.clone(), gone.memory);
+        }
         self.scores.remove(resource);
         self.by_name.retain(|_, id| id != resource);
     }

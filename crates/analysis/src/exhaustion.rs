@@ -188,6 +188,12 @@ impl Trend {
         }
     }
 
+    /// The same where the share were at `share`, with the growth it has.
+    pub(crate) fn standing_at(mut self, share: f64) -> Self {
+        self.now = share;
+        self
+    }
+
     /// Where it is heading; `None` while it does not grow.
     pub(crate) fn outlook(&self, horizon: Duration, bounded: Bounded) -> Option<Outlook> {
         let horizon = horizon.as_secs_f64();

@@ -15,6 +15,7 @@ pub mod changes;
 pub mod columns;
 pub mod config;
 pub mod engine;
+pub mod feedback;
 pub mod forecast;
 pub mod learning;
 pub mod path;

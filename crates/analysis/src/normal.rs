@@ -52,6 +52,18 @@ impl Normal {
         self.level
     }
 
+    /// Takes the present as the level.
+    pub(crate) fn rebase(&mut self) {
+        if self.n > 0 {
+            self.level = self.now;
+        }
+    }
+
+    /// The same where the present were at `log`.
+    pub(crate) fn standing_at(self, log: f64) -> Self {
+        Self { now: log, ..self }
+    }
+
     /// The present, smoothed over about three values.
     pub(crate) fn now(&self) -> f64 {
         self.now

@@ -66,6 +66,11 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
+    /// The same bar, so many times as high.
+    pub(crate) fn times(self, factor: f32) -> Self {
+        Self { height: self.height * factor, ..self }
+    }
+
     /// The bar of one series for so many false alarms per week at this step (seconds).
     pub(crate) fn new(step: f64, false_alarms_per_week: f64) -> Self {
         Self::with(OF_ONE, step, false_alarms_per_week)
@@ -161,10 +166,15 @@ impl Onsets {
         Some(Onset { size, rank: (surprise - HABIT_OF_RANK * habit).max(1e-3) })
     }
 
+    /// What an onset must exceed: the bar, and more for a series that has opened more alerts than foreseen.
+    pub(crate) fn height(&self, bar: &Bar) -> f32 {
+        let excess = ((FIRST + self.opened) / (PATIENCE + LICENCE * self.foreseen)).log10().max(0.0);
+        bar.height + excess / -bar.habits.slope
+    }
+
     /// Whether an onset opens an alert; then it counts.
     pub(crate) fn opens(&mut self, onset: &Onset, bar: &Bar) -> bool {
-        let excess = ((FIRST + self.opened) / (PATIENCE + LICENCE * self.foreseen)).log10().max(0.0);
-        let opens = onset.size > bar.height + excess / -bar.habits.slope;
+        let opens = onset.size > self.height(bar);
         if opens {
             self.opened += 1.0;
         }

@@ -139,6 +139,33 @@ impl Stream {
         })
     }
 
+    /// Puts the present to `value`; history, normal and growth stay.
+    pub(crate) fn suppose(&mut self, value: f64) {
+        (self.channel.value, self.smooth, self.certain) = (value, value, value);
+        if let Some(trend) = &mut self.trend {
+            **trend = trend.as_ref().clone().standing_at(value);
+        }
+        // The floor of a queue is half its rate.
+        if let Some(z) = self.on_scale(value, Some(2.0 * self.floor)) {
+            self.course = self.course.standing_at(z);
+        }
+        match self.vital {
+            Vital::QueueLength => {
+                self.normal = self.normal.standing_at((1.0 + value.max(0.0) / self.floor).ln());
+            }
+            _ if stability::slack(self.vital).is_some() && value > 0.0 => {
+                self.normal = self.normal.standing_at(value.ln());
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the present level as the reference: of baseline and drift, and as the own normal.
+    pub(crate) fn rereference(&mut self, at: Timestamp) {
+        self.channel.rereference(at);
+        self.normal.rebase();
+    }
+
     /// The present value, smoothed where its badness is.
     pub(crate) fn value(&self) -> f64 {
         match self.vital {

@@ -141,8 +141,53 @@ pub struct Anomaly {
     pub value: f64,
     /// What was expected there.
     pub expected: f64,
+    /// What spoke for it, in figures; absent in what was stored by older versions.
+    #[serde(default)]
+    pub evidence: Option<Evidence>,
+    /// What went with it; absent where no verdict was made while it was open.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
     /// In one sentence.
     pub words: String,
+}
+
+/// The figures behind an anomaly.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// What spoke: `prediction`, `level`, `creep`, `restless`, `still`, `novel`, `together` or `silence`.
+    pub witness: String,
+    /// What that compares, in words.
+    pub witness_words: String,
+    /// What the onset counted: its surprise less what the series does anyway.
+    pub onset: f64,
+    /// What an onset had to exceed, by budget and feedback.
+    pub bar: f64,
+    /// Lower end of what was expected at the peak: three usual deviations (of a silence: seconds).
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Of an anomaly of several metrics: those that drive it, loudest first.
+    pub drivers: Vec<Driver>,
+}
+
+/// A metric that drives an anomaly of several.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Driver {
+    /// The series (16 hexadecimal digits).
+    pub series: String,
+    /// The metric with its attributes.
+    pub metric: String,
+    /// Its part in the surprise of the drivers, 0..=1; they sum to 1.
+    pub share: f64,
+}
+
+/// What went with an anomaly while it was open.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Outcome {
+    /// The most other series of the resource that were unusual at the same time.
+    pub companions: u32,
+    /// Whether the stability score fell below 0.7 meanwhile.
+    pub harmed: bool,
 }
 
 /// Which anomalies are wanted.
@@ -167,8 +212,18 @@ pub struct Drift {
     pub series: String,
     /// The metric with its attributes.
     pub metric: String,
+    /// What changed: `step` (the mean, at once), `ramp` (bit by bit) or `variance`; absent in what was stored by older
+    /// versions.
+    #[serde(default)]
+    pub kind: Option<String>,
     /// When the change began.
     pub since: Time,
+    /// When it was certain enough to be told.
+    #[serde(default)]
+    pub found_at: Option<Time>,
+    /// What it was found against.
+    #[serde(default)]
+    pub reference: Option<DriftReference>,
     /// Test statistic over its threshold.
     pub statistic: f64,
     /// Reference level.
@@ -177,6 +232,19 @@ pub struct Drift {
     pub after: f64,
     /// In one sentence.
     pub words: String,
+}
+
+/// What a drift was found against.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DriftReference {
+    /// Begin of the reference window; its end is where the change began.
+    pub from: Time,
+    /// Values in it.
+    pub points: u32,
+    /// Whether values count as deviations from what is usual at their time of day, not as they are.
+    pub seasonal: bool,
+    /// False drifts per series and month on independent noise, as the threshold is set.
+    pub false_per_month: f64,
 }
 
 /// A bounded resource on its way to its limit.
@@ -263,7 +331,28 @@ impl From<&domain::Anomaly> for Anomaly {
             surprise: a.surprise,
             value: a.value,
             expected: a.expected,
+            evidence: Some((&a.evidence).into()),
+            outcome: a.outcome.map(|o| Outcome { companions: o.companions, harmed: o.harmed }),
             words: a.words.clone(),
+        }
+    }
+}
+
+impl From<&domain::Evidence> for Evidence {
+    fn from(e: &domain::Evidence) -> Self {
+        let driver = |d: &domain::Driver| Driver {
+            series: d.series.to_string(),
+            metric: d.metric.clone(),
+            share: d.share,
+        };
+        Self {
+            witness: e.witness.as_str().to_owned(),
+            witness_words: e.witness.words().to_owned(),
+            onset: e.onset,
+            bar: e.bar,
+            low: e.low,
+            high: e.high,
+            drivers: e.drivers.iter().map(driver).collect(),
         }
     }
 }
@@ -273,7 +362,15 @@ impl From<&domain::Drift> for Drift {
         Self {
             series: d.series.to_string(),
             metric: d.metric.clone(),
+            kind: Some(d.kind.as_str().to_owned()),
             since: d.since.into(),
+            found_at: Some(d.found_at.into()),
+            reference: Some(DriftReference {
+                from: d.reference.from.into(),
+                points: d.reference.points,
+                seasonal: d.reference.seasonal,
+                false_per_month: d.reference.false_per_month,
+            }),
             statistic: d.statistic,
             before: d.before,
             after: d.after,
@@ -343,6 +440,15 @@ impl From<&domain::Assessment> for Assessment {
 #[error("read stored assessment: {0}")]
 pub struct Unreadable(String);
 
+/// Back from the wire form, in which alerts are stored.
+impl TryFrom<&Anomaly> for domain::Anomaly {
+    type Error = Unreadable;
+
+    fn try_from(a: &Anomaly) -> Result<Self, Unreadable> {
+        read_anomaly(a).ok_or_else(|| Unreadable(format!("the anomaly {} does not read", a.id)))
+    }
+}
+
 /// Back from the wire form, in which assessments are stored: a backtest judges what was judged then.
 impl TryFrom<&Assessment> for domain::Assessment {
     type Error = Unreadable;
@@ -383,21 +489,7 @@ impl TryFrom<&Assessment> for domain::Assessment {
             },
             vitals: a.vitals.iter().filter_map(vital).collect(),
             anomalies: a.anomalies.iter().filter_map(read_anomaly).collect(),
-            drift: a
-                .drift
-                .iter()
-                .filter_map(|d| {
-                    Some(domain::Drift {
-                        series: d.series.parse().ok()?,
-                        metric: d.metric.clone(),
-                        since: d.since.0,
-                        statistic: d.statistic,
-                        before: d.before,
-                        after: d.after,
-                        words: d.words.clone(),
-                    })
-                })
-                .collect(),
+            drift: a.drift.iter().filter_map(read_drift).collect(),
             exhaustion: a
                 .exhaustion
                 .iter()
@@ -436,6 +528,58 @@ fn read_horizon(h: &HorizonRisk) -> Option<domain::HorizonRisk> {
     })
 }
 
+/// What was stored before drifts told of their reference is read as a step found when it began.
+fn read_drift(d: &Drift) -> Option<domain::Drift> {
+    let kind = d.kind.as_deref().map_or(Some(domain::DriftKind::Step), domain::DriftKind::parse)?;
+    let reference = d.reference.as_ref().map_or(
+        domain::Reference { from: d.since.0, points: 0, seasonal: false, false_per_month: 1.0 },
+        |r| domain::Reference {
+            from: r.from.0,
+            points: r.points,
+            seasonal: r.seasonal,
+            false_per_month: r.false_per_month,
+        },
+    );
+    Some(domain::Drift {
+        series: d.series.parse().ok()?,
+        metric: d.metric.clone(),
+        kind,
+        since: d.since.0,
+        found_at: d.found_at.map_or(d.since.0, |t| t.0),
+        reference,
+        statistic: d.statistic,
+        before: d.before,
+        after: d.after,
+        words: d.words.clone(),
+    })
+}
+
+/// What was stored before anomalies carried evidence is read with the surprise as its onset.
+fn read_evidence(a: &Anomaly) -> Option<domain::Evidence> {
+    let Some(e) = &a.evidence else {
+        return Some(domain::Evidence {
+            witness: domain::Witness::Level,
+            onset: a.surprise,
+            bar: 0.0,
+            low: a.expected,
+            high: a.expected,
+            drivers: Vec::new(),
+        });
+    };
+    let driver = |d: &Driver| {
+        let series = d.series.parse().ok()?;
+        Some(domain::Driver { series, metric: d.metric.clone(), share: d.share })
+    };
+    Some(domain::Evidence {
+        witness: domain::Witness::parse(&e.witness)?,
+        onset: e.onset,
+        bar: e.bar,
+        low: e.low,
+        high: e.high,
+        drivers: e.drivers.iter().filter_map(driver).collect(),
+    })
+}
+
 fn read_anomaly(a: &Anomaly) -> Option<domain::Anomaly> {
     Some(domain::Anomaly {
         id: a.id.parse().ok()?,
@@ -448,6 +592,8 @@ fn read_anomaly(a: &Anomaly) -> Option<domain::Anomaly> {
         surprise: a.surprise,
         value: a.value,
         expected: a.expected,
+        evidence: read_evidence(a)?,
+        outcome: a.outcome.map(|o| domain::Outcome { companions: o.companions, harmed: o.harmed }),
         words: a.words.clone(),
     })
 }

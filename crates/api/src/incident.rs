@@ -18,6 +18,10 @@ pub struct Incident {
     pub label: String,
     /// The metric it showed in, where the label is about one finding.
     pub metric: Option<String>,
+    /// The anomaly it is about, where it is about one.
+    pub anomaly_id: Option<String>,
+    /// Of something expected: the kind of change that brought it, such as `deploy`.
+    pub change: Option<String>,
     /// When it began.
     pub started_at: Time,
     /// When it was over; absent while it lasts.
@@ -34,13 +38,23 @@ pub struct Incident {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IncidentDraft {
-    /// What it happened to.
-    pub resource_id: String,
+    /// What it happened to. May be left out where `anomaly_id` says it.
+    #[serde(default)]
+    pub resource_id: Option<String>,
+    /// The anomaly it is about: resource, metric, begin and end are then taken from it, where they are not given.
+    #[serde(default)]
+    pub anomaly_id: Option<String>,
     /// `real` (it failed or served badly), `noise` (nothing was wrong) or `expected` (planned, such as a deployment).
     pub label: String,
-    /// The metric it showed in. Default: none, the label is about the resource.
+    /// The metric it showed in, with or without its attributes; `several metrics` for an anomaly of several. Default:
+    /// none, the label is about the resource.
     #[serde(default)]
     pub metric: Option<String>,
+    /// Of something expected: the kind of change that brought it: `deploy`, `config`, `restart`, `scale`, `migration` or
+    /// `model`. What is like it is then expected within half an hour after a change of that kind; else at the same time
+    /// of the week. Default: the kind of the last event of a change within half an hour before it began, if there was one.
+    #[serde(default)]
+    pub change: Option<String>,
     /// When it began; not in the future. Default: now.
     #[serde(default)]
     pub started_at: Option<Time>,
@@ -161,6 +175,8 @@ impl From<&domain::Incident> for Incident {
             resource_id: i.resource_id.to_string(),
             label: i.label.as_str().to_owned(),
             metric: i.metric.clone(),
+            anomaly_id: i.anomaly_id.map(|id| id.to_string()),
+            change: i.change.clone(),
             started_at: i.started_at.into(),
             ended_at: i.ended_at.map(Into::into),
             note: i.note.clone(),

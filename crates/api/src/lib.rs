@@ -8,6 +8,7 @@ pub mod alert;
 pub mod assessment;
 pub mod causes;
 pub mod change;
+pub mod feedback;
 pub mod forecast;
 pub mod freeze;
 pub mod incident;

@@ -57,6 +57,12 @@ pub(crate) enum Command {
     Import(Import),
     /// Show what is watched, with its stability.
     Resources(Resources),
+    /// Say what an anomaly was. Example: echobase label 6f0c… expected --change deploy
+    Label(Label),
+    /// Score and risk if vital signs stood elsewhere. Example: echobase whatif service:orders --vital latency_p99=0.9
+    Whatif(WhatIf),
+    /// Take the present level of a resource's metrics as their reference: drift is measured from there.
+    Rereference(Rereference),
     /// Playbooks: when this holds, propose that.
     Playbook(PlaybookArgs),
     /// Interventions: planned actions, from proposal to proof.
@@ -234,6 +240,53 @@ pub(crate) struct Resources {
     /// Only this kind: host, service, agent, engine, process.
     #[arg(long)]
     pub kind: Option<String>,
+}
+
+/// Arguments of `label`.
+#[derive(Debug, Args)]
+pub(crate) struct Label {
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Id of the anomaly.
+    pub anomaly: String,
+    /// real, noise or expected.
+    pub label: String,
+    /// Of something expected: the kind of change that brought it, such as deploy.
+    #[arg(long)]
+    pub change: Option<String>,
+    /// Why.
+    #[arg(long, default_value = "")]
+    pub note: String,
+}
+
+/// Arguments of `whatif`.
+#[derive(Debug, Args)]
+pub(crate) struct WhatIf {
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Id of the resource, such as service:orders.
+    pub resource: String,
+    /// A vital sign in its own unit (shares 0 to 1, seconds, bytes): NAME=NUMBER. May be given often.
+    #[arg(long = "vital")]
+    pub vitals: Vec<String>,
+    /// The stability score of a dependency, 0 to 1: RESOURCE=NUMBER. May be given often.
+    #[arg(long = "dependency")]
+    pub dependencies: Vec<String>,
+}
+
+/// Arguments of `rereference`.
+#[derive(Debug, Args)]
+pub(crate) struct Rereference {
+    #[command(flatten)]
+    pub connection: Connection,
+    /// Id of the resource, such as service:orders.
+    pub resource: String,
+    /// Only this metric, with or without its attributes. Default: every metric of the resource.
+    #[arg(long)]
+    pub metric: Option<String>,
+    /// Why.
+    #[arg(long, default_value = "")]
+    pub note: String,
 }
 
 /// Arguments of `playbook`.

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod detect;
 mod drift;
+mod feedback;
 mod files;
 mod forecast;
 mod import;
@@ -41,6 +42,9 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Query(args) => wait(query::run(args)),
         Command::Import(args) => wait(import::run(args)),
         Command::Resources(args) => wait(query::resources(args)),
+        Command::Label(args) => wait(feedback::label(args)),
+        Command::Whatif(args) => wait(feedback::whatif(args)),
+        Command::Rereference(args) => wait(feedback::rereference(args)),
         Command::Playbook(args) => wait(playbook::run(args)),
         Command::Intervention(args) => wait(intervention::run(args)),
         Command::Freeze(args) => wait(intervention::freeze(args)),

@@ -179,7 +179,9 @@ impl Action {
             Self::WritePlaybooks => "save, enable, disable, remove playbooks",
             Self::WriteSlos => "make, change, remove service level objectives",
             Self::AckAlert => "acknowledge alerts",
-            Self::LabelIncident => "label what happened: real, noise, expected",
+            Self::LabelIncident => {
+                "teach the analysis: label what happened (real, noise, expected), take a new reference"
+            }
             Self::WriteModels => "train, promote, roll back risk models",
             Self::WriteSettings => "change settings",
             Self::ProposeIntervention => "propose an intervention, take a suggestion up, cancel",

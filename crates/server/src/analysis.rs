@@ -14,14 +14,15 @@ use echobase_controller::planner::Surroundings;
 use echobase_store::Store;
 use echobase_telemetry::AssessmentRow;
 use echobase_types::assessment::{Anomaly, Assessment};
-use echobase_types::{Dependency, Resource, ResourceId, SignalBatch, TenantId, Timestamp};
-use tokio::sync::mpsc;
+use echobase_types::{Dependency, ErrorKind, Resource, ResourceId, SignalBatch, TenantId, Timestamp};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::app::App;
 use crate::graph;
+use crate::problem::{Answer, Failure};
 use crate::slo::Watch;
 
 /// Batches that may wait for the engines before senders wait too.
@@ -32,8 +33,17 @@ const TREND: usize = 60;
 /// What the engines are fed.
 pub(crate) struct Fed {
     tenant: TenantId,
-    batch: SignalBatch,
+    what: Food,
 }
+
+enum Food {
+    Batch(SignalBatch),
+    /// Something that somebody wants of the engine, between two batches.
+    Ask(Box<dyn FnOnce(&mut Engine) + Send>),
+}
+
+/// How long an answer of the engine is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The latest verdicts. Cheap to clone.
 #[derive(Clone)]
@@ -88,7 +98,27 @@ impl Analysis {
     /// Hands a stored batch to the engines; waits while they are behind.
     pub(crate) async fn observe(&self, tenant: &TenantId, batch: SignalBatch) {
         // A closed channel means shutdown: the batch is stored, and read again at the next start.
-        let _ = self.feed.send(Fed { tenant: tenant.clone(), batch }).await;
+        let _ = self.feed.send(Fed { tenant: tenant.clone(), what: Food::Batch(batch) }).await;
+    }
+
+    /// Has the engine of a tenant do something between two batches; what it answers. While the engine is being rebuilt
+    /// or is far behind, there is no answer in time.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        ask: impl FnOnce(&mut Engine) -> T + Send + 'static,
+    ) -> Answer<T> {
+        let (answer, answered) = oneshot::channel();
+        // Nobody may be waiting any more: then the answer is for nobody.
+        let ask = move |engine: &mut Engine| drop(answer.send(ask(engine)));
+        let fed = Fed { tenant: tenant.clone(), what: Food::Ask(Box::new(ask)) };
+        let asked = async {
+            self.feed.send(fed).await.ok()?;
+            answered.await.ok()
+        };
+        let busy = "the analysis is busy reading history; try again in a few seconds";
+        let answer = tokio::time::timeout(PATIENCE, asked).await.ok().flatten();
+        answer.ok_or_else(|| Failure::new(ErrorKind::Unavailable, busy))
     }
 
     /// The latest verdict on a resource.
@@ -209,9 +239,15 @@ pub(crate) async fn run(app: App, mut fed: mpsc::Receiver<Fed>, shutdown: Cancel
         tokio::select! {
             () = shutdown.cancelled() => return,
             next = fed.recv() => {
-                let Some(Fed { tenant, batch }) = next else { return };
-                shard(&mut shards, &app, &tenant).take(&batch, app.now());
-                slos.observe(&tenant, &batch);
+                let Some(Fed { tenant, what }) = next else { return };
+                let shard = shard(&mut shards, &app, &tenant);
+                match what {
+                    Food::Batch(batch) => {
+                        shard.take(&batch, app.now());
+                        slos.observe(&tenant, &batch);
+                    }
+                    Food::Ask(ask) => ask(&mut shard.engine),
+                }
             }
             loaded = slos.next_loaded() => slos.install(&app, loaded).await,
             _ = ticks.tick() => cycle(&app, &mut shards, &mut slos).await,
@@ -262,6 +298,9 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
     for tenant in &tenants {
         let mut rows = 0;
         let shard = shard(&mut shards, app, tenant);
+        if let Err(error) = crate::feedback::recall(app, tenant, None, &mut shard.engine).await {
+            warn!(tenant = %tenant, error = error.0.detail, "the analysis starts without what it was taught");
+        }
         match app.store.resources().all(tenant).await {
             Ok(known) => {
                 let versions = known.iter().map(|seen| (&seen.resource, seen.last_seen));

@@ -1,9 +1,10 @@
 //! Stored history as pages ask for it: assessments, points, series, anomalies.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 
 use echobase_api::Page;
-use echobase_api::assessment::{Anomaly, AnomalyQuery, AssessmentHistory, ComponentHistory};
+use echobase_api::assessment::{Anomaly, AnomalyQuery, AssessmentHistory, ComponentHistory, Outcome};
 use echobase_api::resource::{PointsQuery, Series, SeriesPoints};
 use echobase_telemetry::{AssessmentRow, Event, EventCursor, EventFilter, Selection, SeriesMeta, Values};
 use echobase_types::assessment::{self, Component};
@@ -121,6 +122,7 @@ pub(crate) fn anomaly_events(
         attributes.insert("anomaly.surprise", anomaly.surprise);
         attributes.insert("anomaly.value", anomaly.value);
         attributes.insert("anomaly.expected", anomaly.expected);
+        evidence_attributes(&mut attributes, anomaly);
         attributes.insert("anomaly.started_at", anomaly.started_at.to_string());
         if let Some(ended) = anomaly.ended_at {
             attributes.insert("anomaly.ended_at", ended.to_string());
@@ -141,6 +143,15 @@ pub(crate) fn anomaly_events(
         });
     }
     batch
+}
+
+fn evidence_attributes(attributes: &mut Attributes, anomaly: &assessment::Anomaly) {
+    let evidence = echobase_api::assessment::Evidence::from(&anomaly.evidence);
+    attributes.insert("anomaly.evidence", serde_json::to_string(&evidence).unwrap_or_default());
+    if let Some(outcome) = anomaly.outcome {
+        attributes.insert("anomaly.companions", i64::from(outcome.companions));
+        attributes.insert("anomaly.harmed", outcome.harmed);
+    }
 }
 
 /// A page of anomalies, newest first; each once, with its end where it has ended.
@@ -198,10 +209,27 @@ impl Told {
 
 /// What was told of anomalies since then.
 pub(crate) async fn told_anomalies(app: &App, tenant: &TenantId, since: Timestamp) -> Answer<HashSet<Told>> {
-    let (mut told, mut before) = (HashSet::new(), None);
+    let mut told = HashSet::new();
+    each_anomaly(app, tenant, None, since, |a| {
+        told.insert(Told { id: a.id, severity: a.severity, ended: a.ended_at.is_some() });
+        ControlFlow::Continue(())
+    })
+    .await?;
+    Ok(told)
+}
+
+/// Hands out what was told of anomalies since then, newest first: of one resource or of all.
+pub(crate) async fn each_anomaly(
+    app: &App,
+    tenant: &TenantId,
+    resource: Option<&ResourceId>,
+    since: Timestamp,
+    mut take: impl FnMut(Anomaly) -> ControlFlow<()>,
+) -> Answer<()> {
+    let mut before = None;
     loop {
         let filter = EventFilter {
-            resource: None,
+            resource: resource.cloned(),
             event_name: Some(ANOMALY.to_owned()),
             from: since,
             to: app.now() + std::time::Duration::from_secs(1),
@@ -209,11 +237,14 @@ pub(crate) async fn told_anomalies(app: &App, tenant: &TenantId, since: Timestam
             before,
         };
         let page = app.telemetry.events(tenant, filter).await?;
-        let read = page.events.iter().filter_map(read_anomaly);
-        told.extend(read.map(|a| Told { id: a.id, severity: a.severity, ended: a.ended_at.is_some() }));
+        for anomaly in page.events.iter().filter_map(read_anomaly) {
+            if take(anomaly).is_break() {
+                return Ok(());
+            }
+        }
         match page.next {
             Some(next) => before = Some(next),
-            None => return Ok(told),
+            None => return Ok(()),
         }
     }
 }
@@ -234,6 +265,11 @@ fn read_anomaly(event: &Event) -> Option<Anomaly> {
         surprise: number("anomaly.surprise")?,
         value: number("anomaly.value")?,
         expected: number("anomaly.expected")?,
+        evidence: text("anomaly.evidence").and_then(|t| serde_json::from_str(&t).ok()),
+        outcome: text("anomaly.companions").and_then(|t| {
+            let harmed = text("anomaly.harmed")?.parse().ok()?;
+            Some(Outcome { companions: t.parse().ok()?, harmed })
+        }),
         words: event.body.clone(),
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use echobase_analysis::calibration::{BINS, Evaluation, Failure as Failed, Foreseen, Reliability, Said};
+use echobase_analysis::feedback::WHOLE;
 use echobase_analysis::risk::{PROVENANCE, RiskModel};
 use echobase_api::incident::{IncidentDraft, LeadTime, ModelCard, ReliabilityBin};
 use echobase_store::fresh_uuid;
@@ -15,9 +16,12 @@ use crate::app::App;
 use crate::guard::Caller;
 use crate::learning;
 use crate::problem::{Answer, Failure};
+use crate::{evidence, feedback};
 
 /// Characters of the longest note.
-const MAX_NOTE: usize = 1_000;
+pub(crate) const MAX_NOTE: usize = 1_000;
+/// Bytes of the longest kind of a change.
+const MAX_CHANGE: usize = 64;
 /// Bytes of the longest name of a metric.
 const MAX_METRIC: usize = 512;
 /// Lead times that a model card lists.
@@ -39,9 +43,21 @@ fn invalid(words: String) -> Failure {
 pub(crate) async fn keep(app: &App, caller: &Caller, draft: IncidentDraft) -> Answer<Incident> {
     let now = app.now();
     let label = label_of(&draft.label)?;
-    let resource_id: ResourceId = draft.resource_id.parse()?;
-    let started_at = draft.started_at.map_or(now, |t| t.0);
-    let ended_at = draft.ended_at.map(|t| t.0);
+    let anomaly_id = draft.anomaly_id.as_deref().map(str::parse).transpose()?;
+    let anomaly = match anomaly_id {
+        Some(id) => Some(evidence::find(app, caller.tenant(), id).await?),
+        None => None,
+    };
+    let of_anomaly = anomaly.as_ref().map(|a| &a.resource_id);
+    let resource_id = match (&draft.resource_id, of_anomaly) {
+        (Some(given), Some(known)) if given != known => {
+            return Err(invalid(format!("the anomaly is one of {known}, not of `{given}`")));
+        }
+        (Some(id), _) | (None, Some(id)) => id.parse::<ResourceId>()?,
+        (None, None) => return Err(invalid("name `resource_id` or `anomaly_id`".to_owned())),
+    };
+    let started_at = draft.started_at.or(anomaly.as_ref().map(|a| a.started_at)).map_or(now, |t| t.0);
+    let ended_at = draft.ended_at.or(anomaly.as_ref().and_then(|a| a.ended_at)).map(|t| t.0);
     if started_at > now {
         return Err(invalid(format!("`started_at` ({started_at}) is in the future")));
     }
@@ -56,12 +72,31 @@ pub(crate) async fn keep(app: &App, caller: &Caller, draft: IncidentDraft) -> An
     if draft.metric.as_ref().is_some_and(|m| m.is_empty() || m.len() > MAX_METRIC) {
         return Err(invalid(format!("`metric` must be 1 to {MAX_METRIC} bytes")));
     }
+    if draft.change.as_ref().is_some_and(|c| c.is_empty() || c.len() > MAX_CHANGE) {
+        return Err(invalid(format!("`change` must be 1 to {MAX_CHANGE} bytes")));
+    }
+    if draft.change.is_some() && label != IncidentLabel::Expected {
+        return Err(invalid("`change` goes with the label `expected`".to_owned()));
+    }
     app.store.resources().get(caller.tenant(), &resource_id).await?;
+    let change = match (label, draft.change) {
+        (IncidentLabel::Expected, None) => {
+            let before = evidence::changes(app, caller.tenant(), &resource_id, started_at).await?;
+            before.into_iter().next().map(|change| change.kind)
+        }
+        (_, given) => given,
+    };
+    let named = anomaly.map(|a| match &a.evidence {
+        Some(evidence) if !evidence.drivers.is_empty() => WHOLE.to_owned(),
+        _ => a.metric,
+    });
     let incident = Incident {
         id: IncidentId::from_uuid(fresh_uuid(now)?),
         resource_id,
         label,
-        metric: draft.metric,
+        metric: draft.metric.or(named),
+        anomaly_id,
+        change,
         started_at,
         ended_at,
         note: draft.note,
@@ -73,13 +108,16 @@ pub(crate) async fn keep(app: &App, caller: &Caller, draft: IncidentDraft) -> An
         .fact("target", incident.resource_id.to_string())
         .fact("started_at", started_at.to_string());
     app.store.incidents().insert(caller.tenant(), &incident, told.into()).await?;
+    feedback::teach(app, caller.tenant(), &incident.resource_id).await?;
     Ok(incident)
 }
 
 /// Takes a label back.
 pub(crate) async fn take_back(app: &App, caller: &Caller, id: IncidentId) -> Answer<()> {
     let told = EntryDraft::new(caller.actor(), "incident.remove", "incident", id);
-    Ok(app.store.incidents().remove(caller.tenant(), id, told.into(), app.now()).await?)
+    let resource = app.store.incidents().get(caller.tenant(), id).await?.resource_id;
+    app.store.incidents().remove(caller.tenant(), id, told.into(), app.now()).await?;
+    feedback::teach(app, caller.tenant(), &resource).await
 }
 
 /// The model card of the collapse risk over stored verdicts.

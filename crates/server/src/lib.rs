@@ -16,7 +16,9 @@ pub mod clock;
 pub mod config;
 mod convert;
 pub mod environment;
+mod evidence;
 mod extract;
+mod feedback;
 mod files;
 mod forecast;
 mod graph;
@@ -42,6 +44,7 @@ mod serve;
 mod session;
 mod slo;
 mod ui;
+mod whatif;
 
 pub use serve::{BootstrapError, KeyError, ListenError, ServeError, Start, serve};
 

@@ -248,7 +248,7 @@ pub(crate) fn inner_path(path: &str) -> String {
 }
 
 /// The verbs that may follow a noun. Closed, so that ids which contain a colon are left alone.
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 18] = [
     "approve",
     "reject",
     "rollback",
@@ -265,6 +265,8 @@ const VERBS: [&str; 16] = [
     "disable",
     "train",
     "promote",
+    "whatif",
+    "rereference",
 ];
 
 fn is_verb(word: &str) -> bool {

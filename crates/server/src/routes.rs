@@ -2,6 +2,7 @@
 
 mod alert;
 mod change;
+mod feedback;
 mod freeze;
 mod incident;
 mod ingest;
@@ -41,6 +42,7 @@ pub(crate) fn table() -> Vec<Route> {
         model::routes(),
         job::routes(),
         slo::routes(),
+        feedback::routes(),
         ledger::routes(),
         principal::routes(),
         query::routes(),

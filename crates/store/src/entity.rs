@@ -82,7 +82,11 @@ tables! {
     "incident" incident {
         tenant: String, id: String;
         resource_id: String, label: String, metric: Option<String>, started_at: i64, ended_at: Option<i64>,
-        note: String, labelled_by: String, labelled_at: i64,
+        note: String, labelled_by: String, labelled_at: i64, anomaly_id: Option<String>, change: Option<String>,
+    }
+    "new_reference" new_reference {
+        tenant: String, id: String;
+        resource_id: String, metric: Option<String>, note: String, taken_by: String, taken_at: i64,
     }
     "risk_model" risk_model {
         tenant: String, version: i64;

@@ -69,6 +69,8 @@ impl Incidents<'_> {
             note: Set(incident.note.clone()),
             labelled_by: Set(incident.labelled_by.to_string()),
             labelled_at: Set(incident.labelled_at.as_micros()),
+            anomaly_id: Set(incident.anomaly_id.map(|id| id.to_string())),
+            change: Set(incident.change.clone()),
         };
         row.insert(tx.conn()).await.map_err(failed("write incident"))?;
         tx.leave(trail).await?;
@@ -146,6 +148,8 @@ fn read(row: table::Model) -> Result<Incident, StoreError> {
         resource_id: parse(NOUN, &row.resource_id)?,
         label: word(NOUN, &row.label, IncidentLabel::parse)?,
         metric: row.metric,
+        anomaly_id: row.anomaly_id.map(|id| parse(NOUN, &id)).transpose()?,
+        change: row.change,
         started_at: time(row.started_at),
         ended_at: row.ended_at.map(time),
         note: row.note,

@@ -27,6 +27,7 @@ pub mod page;
 pub mod password;
 pub mod playbook;
 pub mod principal;
+pub mod reference;
 pub mod resource;
 pub mod secret;
 pub mod session;

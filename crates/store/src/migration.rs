@@ -4,12 +4,13 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
 
 use crate::error::{StoreError, failed};
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_incident.sql"),
     include_str!("../migrations/0003_risk_model.sql"),
     include_str!("../migrations/0004_slo.sql"),
     include_str!("../migrations/0005_change.sql"),
+    include_str!("../migrations/0006_feedback.sql"),
 ];
 
 const ACT: &str = "migrate schema";

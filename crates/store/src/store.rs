@@ -220,6 +220,8 @@ handles! {
     idempotency => idempotency::Idempotency;
     /// Incidents as people labelled them.
     incidents => incident::Incidents;
+    /// Levels that people took as the new reference.
+    references => reference::References;
     /// Interventions.
     interventions => intervention::Interventions;
     /// Long work in the background.

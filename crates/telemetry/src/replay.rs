@@ -56,6 +56,26 @@ pub struct Replay {
     windows: Windows,
     wanted: Option<Wanted>,
     ready: VecDeque<SignalBatch>,
+    only: Option<Only>,
+}
+
+/// The rows of one resource.
+#[derive(Clone)]
+struct Only {
+    resource: ResourceId,
+    series: Vec<u64>,
+}
+
+impl Only {
+    /// The condition on the rows of a table.
+    fn condition(&self, table: Table) -> Expr {
+        match table {
+            Table::MetricPoints | Table::Histograms => {
+                col("series_id").in_list(self.series.iter().map(|id| lit(*id)).collect(), false)
+            }
+            _ => col("resource_id").eq(lit(self.resource.as_str())),
+        }
+    }
 }
 
 /// Stored verdicts, oldest first, in batches.
@@ -140,7 +160,23 @@ impl Telemetry {
             reader: self.reader(tenant)?,
             windows: Windows::new(snapshots, since.as_micros(), i64::MAX),
             ready: VecDeque::new(),
+            only: None,
         })
+    }
+
+    /// The stored signals of one resource in `from..to`.
+    pub fn replay_resource(
+        &self,
+        tenant: &TenantId,
+        resource: &ResourceId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Replay, TelemetryError> {
+        let series = self.series_of(tenant, resource).iter().map(|meta| meta.id.0).collect();
+        let mut replay = self.replay(tenant, from)?;
+        replay.windows.end = replay.windows.end.min(to.as_micros());
+        replay.only = Some(Only { resource: resource.clone(), series });
+        Ok(replay)
     }
 
     /// The stored verdicts of a tenant in `from..to`, on all resources, whole.
@@ -188,7 +224,10 @@ impl Replay {
                 if snapshot.rows_between(from, to) == 0 {
                     continue;
                 }
-                let only = self.wanted.as_ref().and_then(|wanted| wanted.rows(table));
+                let only = match &self.only {
+                    Some(only) => Some(only.condition(table)),
+                    None => self.wanted.as_ref().and_then(|wanted| wanted.rows(table)),
+                };
                 let rows = window(self.reader.clone(), snapshot, from, to, only);
                 let batches = self.telemetry.read(rows).await?;
                 read.push((table, batches));

@@ -358,8 +358,164 @@ pub struct Anomaly {
     pub value: f64,
     /// What was expected there.
     pub expected: f64,
+    /// What spoke for it, in figures.
+    pub evidence: Evidence,
+    /// What went with it; absent where no verdict was made while it was open.
+    pub outcome: Option<Outcome>,
     /// The same in one sentence.
     pub words: String,
+}
+
+/// Which evidence was the first to be nearly as loud as the loudest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Witness {
+    /// One value against what the values just before foretold.
+    Prediction,
+    /// The level against the slow baseline.
+    Level,
+    /// The mean of many values against the baseline.
+    Creep,
+    /// More restless than usual.
+    Restless,
+    /// More still than usual.
+    Still,
+    /// A height or a path that was never seen.
+    Novel,
+    /// Several series at once.
+    Together,
+    /// Nothing came any more.
+    Silence,
+}
+
+impl Witness {
+    /// All.
+    pub const ALL: [Self; 8] = [
+        Self::Prediction,
+        Self::Level,
+        Self::Creep,
+        Self::Restless,
+        Self::Still,
+        Self::Novel,
+        Self::Together,
+        Self::Silence,
+    ];
+
+    /// The word in events and API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Prediction => "prediction",
+            Self::Level => "level",
+            Self::Creep => "creep",
+            Self::Restless => "restless",
+            Self::Still => "still",
+            Self::Novel => "novel",
+            Self::Together => "together",
+            Self::Silence => "silence",
+        }
+    }
+
+    /// The witness of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|w| w.as_str() == word)
+    }
+
+    /// What it compares, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Prediction => "the value against what the values just before foretold",
+            Self::Level => "the level against the slow baseline",
+            Self::Creep => "the mean of many values against the baseline",
+            Self::Restless => "how restless it is, against how restless it usually is",
+            Self::Still => "how still it is, against how still it usually is",
+            Self::Novel => "a height or a path that this series never had",
+            Self::Together => "several series of the resource at once",
+            Self::Silence => "the time since the last value, against its usual step",
+        }
+    }
+}
+
+/// The figures behind an anomaly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// What spoke.
+    pub witness: Witness,
+    /// What the onset counted: its surprise less what this series does anyway. At least `bar`.
+    pub onset: f64,
+    /// What an onset had to exceed to open an alert, by budget and feedback.
+    pub bar: f64,
+    /// Lower end of what was expected at the peak: three usual deviations (of a silence: seconds).
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Of an anomaly of several metrics: those that drive it, loudest first. Empty for one metric.
+    pub drivers: Vec<Driver>,
+}
+
+/// A metric that drives an anomaly of several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Driver {
+    /// The series.
+    pub series: SeriesId,
+    /// The metric name with its attributes, as shown to people.
+    pub metric: String,
+    /// Its part in the surprise of the drivers, 0..=1; they sum to 1.
+    pub share: f64,
+}
+
+/// What went with an anomaly while it was open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The most other series of the resource that were unusual at the same time.
+    pub companions: u32,
+    /// Whether the stability score fell below 0.7 meanwhile.
+    pub harmed: bool,
+}
+
+impl Outcome {
+    /// Whether something besides the series itself speaks for it.
+    pub const fn is_confirmed(self) -> bool {
+        self.companions > 0 || self.harmed
+    }
+}
+
+/// How the behaviour of a series changed for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DriftKind {
+    /// The mean, at once.
+    Step,
+    /// The mean, bit by bit.
+    Ramp,
+    /// How far the values are apart.
+    Variance,
+}
+
+impl DriftKind {
+    /// The word in API and UI.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Ramp => "ramp",
+            Self::Variance => "variance",
+        }
+    }
+
+    /// The kind of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Step, Self::Ramp, Self::Variance].into_iter().find(|k| k.as_str() == word)
+    }
+}
+
+/// What a drift was found against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reference {
+    /// Begin of the reference window; its end is where the change began.
+    pub from: Timestamp,
+    /// Values in it.
+    pub points: u32,
+    /// Whether values count as deviations from what is usual at their time of day, not as they are.
+    pub seasonal: bool,
+    /// False drifts per series and month on independent noise, as the threshold is set.
+    pub false_per_month: f64,
 }
 
 /// A series whose behaviour left its reference for good.
@@ -369,8 +525,14 @@ pub struct Drift {
     pub series: SeriesId,
     /// The metric name with its attributes, as shown to people.
     pub metric: String,
+    /// What changed.
+    pub kind: DriftKind,
     /// When the change began, by the test.
     pub since: Timestamp,
+    /// When it was certain enough to be told.
+    pub found_at: Timestamp,
+    /// What it was found against.
+    pub reference: Reference,
     /// The test statistic over its threshold: above 1 is a drift.
     pub statistic: f64,
     /// Reference level.

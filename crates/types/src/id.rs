@@ -85,6 +85,8 @@ uuid_id! {
     SloId = "objective id";
     /// A change: a deploy, another configuration, model or prompt.
     ChangeId = "change id";
+    /// A level that somebody took as the new reference.
+    ReferenceId = "reference id";
     /// A job that runs in the background.
     JobId = "job id";
     /// A message waiting in the outbox.

@@ -1,6 +1,6 @@
 //! Incidents: what people say happened, the truth that verdicts are held against.
 
-use crate::{IncidentId, PrincipalId, ResourceId, Timestamp};
+use crate::{AnomalyId, IncidentId, PrincipalId, ReferenceId, ResourceId, Timestamp};
 
 /// Something that happened to a resource, as a person or another system labelled it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,10 @@ pub struct Incident {
     pub label: IncidentLabel,
     /// The metric it showed in, where the label is about one finding.
     pub metric: Option<String>,
+    /// The anomaly it is about, where it is about one.
+    pub anomaly_id: Option<AnomalyId>,
+    /// Of something expected: the kind of change that brought it, such as `deploy`.
+    pub change: Option<String>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it was over; absent while it lasts.
@@ -23,6 +27,23 @@ pub struct Incident {
     pub labelled_by: PrincipalId,
     /// When it was labelled.
     pub labelled_at: Timestamp,
+}
+
+/// The level of a metric at a time, taken as what is normal from then on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReference {
+    /// Its id.
+    pub id: ReferenceId,
+    /// The resource.
+    pub resource_id: ResourceId,
+    /// The metric, with or without its attributes; none: every metric of the resource.
+    pub metric: Option<String>,
+    /// Why, in the words of who took it.
+    pub note: String,
+    /// Who took it.
+    pub taken_by: PrincipalId,
+    /// When: the level at this time counts.
+    pub taken_at: Timestamp,
 }
 
 /// What an incident was.

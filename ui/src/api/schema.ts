@@ -72,6 +72,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/anomalies/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One anomaly with its figures, its labels and its metric judged value by value */
+        get: operations["read_anomaly"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/changes": {
         parameters: {
             query?: never;
@@ -118,6 +135,23 @@ export interface paths {
         put?: never;
         /** Events as NDJSON, one object per line; bad lines are listed, the others kept */
         post: operations["send_events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The false-alarm budget of all resources beside what became of it */
+        get: operations["read_feedback"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -931,6 +965,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/resources/{id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The false-alarm budget of a resource beside what became of it */
+        get: operations["read_resource_feedback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/resources/{id}/forecast": {
         parameters: {
             query?: never;
@@ -940,6 +991,23 @@ export interface paths {
         };
         /** What comes next in a metric or a series, with its back-test */
         get: operations["read_forecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/resources/{id}/judged": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was expected of a metric, its usual band and the bar of its alerts */
+        get: operations["read_judged"];
         put?: never;
         post?: never;
         delete?: never;
@@ -993,6 +1061,40 @@ export interface paths {
         get: operations["list_series"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/resources/{id}:rereference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take the present level of a metric, or of all, as its reference */
+        post: operations["rereference"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/resources/{id}:whatif": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Score and risk if vital signs or dependencies stood elsewhere; nothing is changed */
+        post: operations["suppose"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1279,10 +1381,53 @@ export interface components {
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             next_cursor?: string | null;
         };
+        /** @description Alerts over some time, by what became of them. */
+        AlertTally: {
+            /**
+             * Format: uint32
+             * @description All that opened.
+             */
+            alerts: number;
+            /**
+             * Format: uint32
+             * @description Labelled `expected`.
+             */
+            expected: number;
+            /**
+             * Format: double
+             * @description Of them those labelled noise or confirmed by nothing: the realised rate that stands beside the budget.
+             */
+            false_per_series_week: number;
+            /**
+             * Format: uint32
+             * @description Labelled `noise`.
+             */
+            noise: number;
+            /**
+             * Format: double
+             * @description Alerts per series and week.
+             */
+            per_series_week: number;
+            /**
+             * Format: uint32
+             * @description Labelled `real`.
+             */
+            real: number;
+            /**
+             * Format: uint32
+             * @description Not labelled, and closed although nothing went with them.
+             */
+            unconfirmed: number;
+        };
         /** @description Unusual behaviour of one series. */
         Anomaly: {
             /** @description End, once over. */
             ended_at?: components["schemas"]["Time"] | null;
+            /**
+             * @description What spoke for it, in figures; absent in what was stored by older versions.
+             * @default null
+             */
+            evidence: components["schemas"]["Evidence"] | null;
             /**
              * Format: double
              * @description What was expected there.
@@ -1292,6 +1437,11 @@ export interface components {
             id: string;
             /** @description The metric with its attributes. */
             metric: string;
+            /**
+             * @description What went with it; absent where no verdict was made while it was open.
+             * @default null
+             */
+            outcome: components["schemas"]["Outcome"] | null;
             /** @description The resource. */
             resource_id?: string;
             /** @description The series (16 hexadecimal digits). */
@@ -1314,6 +1464,17 @@ export interface components {
             value: number;
             /** @description In one sentence. */
             words: string;
+        };
+        /** @description One anomaly with all that stands behind it. */
+        AnomalyDetail: {
+            /** @description The anomaly. */
+            anomaly: components["schemas"]["Anomaly"];
+            /** @description Changes of the resource within half an hour before it began, newest first. */
+            changes: components["schemas"]["Change"][];
+            /** @description The metric around it, judged value by value; of an anomaly of several metrics that of the first driver. */
+            judged: components["schemas"]["JudgedSeries"];
+            /** @description What people said of it, newest first. */
+            labels: components["schemas"]["Incident"][];
         };
         /** @description One page of a list. */
         AnomalyPage: {
@@ -1498,171 +1659,6 @@ export interface components {
              */
             to: components["schemas"]["Time"] | null;
         };
-        /** @description A resource as a cause, with its reasons. */
-        Cause: {
-            /**
-             * Format: double
-             * @description How well it moves with the symptom, 0 to 1.
-             */
-            alignment: number;
-            /** @description The change that speaks for it. */
-            change?: components["schemas"]["ChangeEvent"] | null;
-            /** @description The rows that it was judged by. */
-            evidence: components["schemas"]["CauseEvidence"];
-            /** @description The metric that speaks for it most. */
-            metric: string;
-            /** @description When it left its normal. */
-            onset?: components["schemas"]["Time"] | null;
-            /** @description From the resource asked about to this one along calls, both included. */
-            path: string[];
-            /** @description The resource. */
-            resource_id: string;
-            /**
-             * Format: double
-             * @description What it is ordered by; only comparable within one answer.
-             */
-            score: number;
-            /**
-             * Format: double
-             * @description How much of the symptom it can account for, 0 to 1; absent where its calls and its kind do not tell.
-             */
-            share?: number | null;
-            /**
-             * Format: double
-             * @description How far outside normal the metric was, in units of its usual spread.
-             */
-            surprise: number;
-            /**
-             * Format: double
-             * @description The value in normal times, on average.
-             */
-            usual: number;
-            /** @description The cause with its reasons in one sentence. */
-            words: string;
-            /**
-             * Format: double
-             * @description The value furthest from normal.
-             */
-            worst: number;
-        };
-        /** @description The rows behind a cause. */
-        CauseEvidence: {
-            /**
-             * Format: uint64
-             * @description Rows of normal times that were used; the table shows the last of them.
-             */
-            normal_rows: number;
-            /**
-             * @description `series`: one series as it is stored; `requests`: distributions or counters of requests, added up; `spans`: spans,
-             *     added up; `callers`: calls to it as its callers measured them.
-             */
-            origin: string;
-            /** @description The series that the rows were made of, 16 hexadecimal digits each. */
-            series: string[];
-            /** @description Start of each row, milliseconds since the epoch: the last of normal, then the incident. */
-            times_ms: number[];
-            /** @description The values. */
-            values: number[];
-        };
-        /** @description The likely causes of an incident, best first. */
-        Causes: {
-            /** @description The causes, best first, at most ten. */
-            causes: components["schemas"]["Cause"][];
-            /** @description Begin of the incident. */
-            from: components["schemas"]["Time"];
-            /** @description What was looked at. */
-            looked_at: components["schemas"]["LookedAt"];
-            /** @description Begin of the time that was taken as normal. */
-            normal_from: components["schemas"]["Time"];
-            /** @description End of the time that was taken as normal. */
-            normal_to: components["schemas"]["Time"];
-            /** @description Where the trouble was noticed. */
-            resource_id: string;
-            /**
-             * Format: double
-             * @description Seconds from row to row.
-             */
-            step_s: number;
-            /** @description The metric in which the trouble was noticed; absent where it shows in neither failures nor slow answers. */
-            symptom?: string | null;
-            /** @description End of the incident. */
-            to: components["schemas"]["Time"];
-            /**
-             * @description `determined`: the first is clearly ahead; `close`: the first few are about as likely; `not_determined`: nothing
-             *     stands out, the order is only a place to start; `no_data`: there was too little to compare.
-             */
-            verdict: string;
-            /** @description The first three in words. */
-            words: string[];
-        };
-        /** @description A change to report. */
-        ChangeDraft: {
-            /**
-             * @description The version or value after, at most 256 characters. Default: not known.
-             * @default null
-             */
-            after: string | null;
-            /**
-             * @description When it was done; not in the future. Default: now.
-             * @default null
-             */
-            at: components["schemas"]["Time"] | null;
-            /**
-             * @description The version or value before, at most 256 characters. Default: not known.
-             * @default null
-             */
-            before: string | null;
-            /**
-             * @description Who did it, at most 256 characters. Default: the caller's name.
-             * @default null
-             */
-            by: string | null;
-            /** @description `deploy`, `configuration`, `model` or `prompt`. */
-            kind: string;
-            /**
-             * @description Where to read more: an http or https address of at most 1,024 characters. Default: none.
-             * @default null
-             */
-            link: string | null;
-            /** @description What it was done to; the resource must be known. */
-            resource_id: string;
-            /** @description What was changed, 1 to 256 characters. */
-            what: string;
-        };
-        /** @description Something that people or automation did to a resource. */
-        ChangeEvent: {
-            /** @description The version or value after, where known. */
-            after?: string | null;
-            /** @description When it was done. */
-            at: components["schemas"]["Time"];
-            /** @description The version or value before, where known. */
-            before?: string | null;
-            /** @description Who did it; empty if nobody said. */
-            by: string;
-            /** @description Its id. */
-            id: string;
-            /** @description `deploy`, `configuration`, `model` or `prompt`. */
-            kind: string;
-            /** @description Where to read more. */
-            link?: string | null;
-            /** @description When it became known. */
-            noted_at: components["schemas"]["Time"];
-            /** @description What it was done to. */
-            resource_id: string;
-            /** @description How it became known: `reported` over the API, told by an `event`, or the resource took another `version`. */
-            source: string;
-            /** @description What was changed. */
-            what: string;
-            /** @description The change in a few words. */
-            words: string;
-        };
-        /** @description One page of a list. */
-        ChangeEventPage: {
-            /** @description The items, in the order the list states. */
-            items: components["schemas"]["ChangeEvent"][];
-            /** @description Give this as `cursor` to get the next page; absent on the last. */
-            next_cursor?: string | null;
-        };
         /** @description When the error budget is used up. */
         BudgetForecast: {
             /**
@@ -1771,6 +1767,182 @@ export interface components {
             /** @description `page` or `ticket`. */
             urgency: string;
         };
+        /** @description A resource as a cause, with its reasons. */
+        Cause: {
+            /**
+             * Format: double
+             * @description How well it moves with the symptom, 0 to 1.
+             */
+            alignment: number;
+            /** @description The change that speaks for it. */
+            change?: components["schemas"]["ChangeEvent"] | null;
+            /** @description The rows that it was judged by. */
+            evidence: components["schemas"]["CauseEvidence"];
+            /** @description The metric that speaks for it most. */
+            metric: string;
+            /** @description When it left its normal. */
+            onset?: components["schemas"]["Time"] | null;
+            /** @description From the resource asked about to this one along calls, both included. */
+            path: string[];
+            /** @description The resource. */
+            resource_id: string;
+            /**
+             * Format: double
+             * @description What it is ordered by; only comparable within one answer.
+             */
+            score: number;
+            /**
+             * Format: double
+             * @description How much of the symptom it can account for, 0 to 1; absent where its calls and its kind do not tell.
+             */
+            share?: number | null;
+            /**
+             * Format: double
+             * @description How far outside normal the metric was, in units of its usual spread.
+             */
+            surprise: number;
+            /**
+             * Format: double
+             * @description The value in normal times, on average.
+             */
+            usual: number;
+            /** @description The cause with its reasons in one sentence. */
+            words: string;
+            /**
+             * Format: double
+             * @description The value furthest from normal.
+             */
+            worst: number;
+        };
+        /** @description The rows behind a cause. */
+        CauseEvidence: {
+            /**
+             * Format: uint64
+             * @description Rows of normal times that were used; the table shows the last of them.
+             */
+            normal_rows: number;
+            /**
+             * @description `series`: one series as it is stored; `requests`: distributions or counters of requests, added up; `spans`: spans,
+             *     added up; `callers`: calls to it as its callers measured them.
+             */
+            origin: string;
+            /** @description The series that the rows were made of, 16 hexadecimal digits each. */
+            series: string[];
+            /** @description Start of each row, milliseconds since the epoch: the last of normal, then the incident. */
+            times_ms: number[];
+            /** @description The values. */
+            values: number[];
+        };
+        /** @description The likely causes of an incident, best first. */
+        Causes: {
+            /** @description The causes, best first, at most ten. */
+            causes: components["schemas"]["Cause"][];
+            /** @description Begin of the incident. */
+            from: components["schemas"]["Time"];
+            /** @description What was looked at. */
+            looked_at: components["schemas"]["LookedAt"];
+            /** @description Begin of the time that was taken as normal. */
+            normal_from: components["schemas"]["Time"];
+            /** @description End of the time that was taken as normal. */
+            normal_to: components["schemas"]["Time"];
+            /** @description Where the trouble was noticed. */
+            resource_id: string;
+            /**
+             * Format: double
+             * @description Seconds from row to row.
+             */
+            step_s: number;
+            /** @description The metric in which the trouble was noticed; absent where it shows in neither failures nor slow answers. */
+            symptom?: string | null;
+            /** @description End of the incident. */
+            to: components["schemas"]["Time"];
+            /**
+             * @description `determined`: the first is clearly ahead; `close`: the first few are about as likely; `not_determined`: nothing
+             *     stands out, the order is only a place to start; `no_data`: there was too little to compare.
+             */
+            verdict: string;
+            /** @description The first three in words. */
+            words: string[];
+        };
+        /** @description A change of a resource, as an event told of it. */
+        Change: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description The name of the event. */
+            event: string;
+            /** @description `deploy`, `config`, `restart`, `scale`, `migration` or `model`. */
+            kind: string;
+            /** @description What it says. */
+            words: string;
+        };
+        /** @description A change to report. */
+        ChangeDraft: {
+            /**
+             * @description The version or value after, at most 256 characters. Default: not known.
+             * @default null
+             */
+            after: string | null;
+            /**
+             * @description When it was done; not in the future. Default: now.
+             * @default null
+             */
+            at: components["schemas"]["Time"] | null;
+            /**
+             * @description The version or value before, at most 256 characters. Default: not known.
+             * @default null
+             */
+            before: string | null;
+            /**
+             * @description Who did it, at most 256 characters. Default: the caller's name.
+             * @default null
+             */
+            by: string | null;
+            /** @description `deploy`, `configuration`, `model` or `prompt`. */
+            kind: string;
+            /**
+             * @description Where to read more: an http or https address of at most 1,024 characters. Default: none.
+             * @default null
+             */
+            link: string | null;
+            /** @description What it was done to; the resource must be known. */
+            resource_id: string;
+            /** @description What was changed, 1 to 256 characters. */
+            what: string;
+        };
+        /** @description Something that people or automation did to a resource. */
+        ChangeEvent: {
+            /** @description The version or value after, where known. */
+            after?: string | null;
+            /** @description When it was done. */
+            at: components["schemas"]["Time"];
+            /** @description The version or value before, where known. */
+            before?: string | null;
+            /** @description Who did it; empty if nobody said. */
+            by: string;
+            /** @description Its id. */
+            id: string;
+            /** @description `deploy`, `configuration`, `model` or `prompt`. */
+            kind: string;
+            /** @description Where to read more. */
+            link?: string | null;
+            /** @description When it became known. */
+            noted_at: components["schemas"]["Time"];
+            /** @description What it was done to. */
+            resource_id: string;
+            /** @description How it became known: `reported` over the API, told by an `event`, or the resource took another `version`. */
+            source: string;
+            /** @description What was changed. */
+            what: string;
+            /** @description The change in a few words. */
+            words: string;
+        };
+        /** @description One page of a list. */
+        ChangeEventPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["ChangeEvent"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
         /** @description The newest signed checkpoint. */
         Checkpoint: {
             /** @description The signed note (C2SP tlog-checkpoint). */
@@ -1843,8 +2015,24 @@ export interface components {
              * @description Reference level.
              */
             before: number;
+            /**
+             * @description When it was certain enough to be told.
+             * @default null
+             */
+            found_at: components["schemas"]["Time"] | null;
+            /**
+             * @description What changed: `step` (the mean, at once), `ramp` (bit by bit) or `variance`; absent in what was stored by older
+             *     versions.
+             * @default null
+             */
+            kind: string | null;
             /** @description The metric with its attributes. */
             metric: string;
+            /**
+             * @description What it was found against.
+             * @default null
+             */
+            reference: components["schemas"]["DriftReference"] | null;
             /** @description The series (16 hexadecimal digits). */
             series: string;
             /** @description When the change began. */
@@ -1856,6 +2044,35 @@ export interface components {
             statistic: number;
             /** @description In one sentence. */
             words: string;
+        };
+        /** @description What a drift was found against. */
+        DriftReference: {
+            /**
+             * Format: double
+             * @description False drifts per series and month on independent noise, as the threshold is set.
+             */
+            false_per_month: number;
+            /** @description Begin of the reference window; its end is where the change began. */
+            from: components["schemas"]["Time"];
+            /**
+             * Format: uint32
+             * @description Values in it.
+             */
+            points: number;
+            /** @description Whether values count as deviations from what is usual at their time of day, not as they are. */
+            seasonal: boolean;
+        };
+        /** @description A metric that drives an anomaly of several. */
+        Driver: {
+            /** @description The metric with its attributes. */
+            metric: string;
+            /** @description The series (16 hexadecimal digits). */
+            series: string;
+            /**
+             * Format: double
+             * @description Its part in the surprise of the drivers, 0..=1; they sum to 1.
+             */
+            share: number;
         };
         /** @description One entry, decoded, with its hashes. */
         Entry: {
@@ -1920,6 +2137,35 @@ export interface components {
              */
             min_available: number;
         };
+        /** @description The figures behind an anomaly. */
+        Evidence: {
+            /**
+             * Format: double
+             * @description What an onset had to exceed, by budget and feedback.
+             */
+            bar: number;
+            /** @description Of an anomaly of several metrics: those that drive it, loudest first. */
+            drivers: components["schemas"]["Driver"][];
+            /**
+             * Format: double
+             * @description Upper end.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description Lower end of what was expected at the peak: three usual deviations (of a silence: seconds).
+             */
+            low: number;
+            /**
+             * Format: double
+             * @description What the onset counted: its surprise less what the series does anyway.
+             */
+            onset: number;
+            /** @description What spoke: `prediction`, `level`, `creep`, `restless`, `still`, `novel`, `together` or `silence`. */
+            witness: string;
+            /** @description What that compares, in words. */
+            witness_words: string;
+        };
         /** @description A bounded resource on its way to its limit. */
         Exhaustion: {
             /**
@@ -1980,6 +2226,25 @@ export interface components {
             line?: number | null;
             /** @description JSON pointer of the member, where the body is JSON. */
             pointer?: string | null;
+        };
+        /** @description The budget of all resources and what became of it. */
+        Feedback: {
+            /**
+             * Format: double
+             * @description False alerts accepted per series and week.
+             */
+            budget_per_series_week: number;
+            /** @description Resources with alerts in the last four weeks, most first; at most fifty. */
+            loudest: components["schemas"]["ResourceTally"][];
+            /** @description The last four weeks. */
+            month: components["schemas"]["AlertTally"];
+            /**
+             * Format: uint64
+             * @description Series that are judged.
+             */
+            series_judged: number;
+            /** @description The last seven days. */
+            week: components["schemas"]["AlertTally"];
         };
         /** @description How a figure that the model in use sees has changed since it was made. */
         FigureDrift: {
@@ -2098,6 +2363,10 @@ export interface components {
         };
         /** @description Something that happened to a resource, as somebody labelled it. */
         Incident: {
+            /** @description The anomaly it is about, where it is about one. */
+            anomaly_id?: string | null;
+            /** @description Of something expected: the kind of change that brought it, such as `deploy`. */
+            change?: string | null;
             /** @description When it was over; absent while it lasts. */
             ended_at?: components["schemas"]["Time"] | null;
             /** @description Its id. */
@@ -2120,6 +2389,18 @@ export interface components {
         /** @description A label to keep. */
         IncidentDraft: {
             /**
+             * @description The anomaly it is about: resource, metric, begin and end are then taken from it, where they are not given.
+             * @default null
+             */
+            anomaly_id: string | null;
+            /**
+             * @description Of something expected: the kind of change that brought it: `deploy`, `config`, `restart`, `scale`, `migration` or
+             *     `model`. What is like it is then expected within half an hour after a change of that kind; else at the same time
+             *     of the week. Default: the kind of the last event of a change within half an hour before it began, if there was one.
+             * @default null
+             */
+            change: string | null;
+            /**
              * @description When it was over; after it began. Default: it lasts.
              * @default null
              */
@@ -2127,7 +2408,8 @@ export interface components {
             /** @description `real` (it failed or served badly), `noise` (nothing was wrong) or `expected` (planned, such as a deployment). */
             label: string;
             /**
-             * @description The metric it showed in. Default: none, the label is about the resource.
+             * @description The metric it showed in, with or without its attributes; `several metrics` for an anomaly of several. Default:
+             *     none, the label is about the resource.
              * @default null
              */
             metric: string | null;
@@ -2136,8 +2418,11 @@ export interface components {
              * @default
              */
             note: string;
-            /** @description What it happened to. */
-            resource_id: string;
+            /**
+             * @description What it happened to. May be left out where `anomaly_id` says it.
+             * @default null
+             */
+            resource_id: string | null;
             /**
              * @description When it began; not in the future. Default: now.
              * @default null
@@ -2367,6 +2652,28 @@ export interface components {
             items: components["schemas"]["Job"][];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             next_cursor?: string | null;
+        };
+        /**
+         * @description A metric judged value by value: columns of equal length, folded into steps. It is judged again from stored signals, with
+         *     the history that a restart reads.
+         */
+        JudgedSeries: {
+            /** @description What an onset had to exceed. */
+            bar: number[];
+            /** @description What was expected. */
+            expected: number[];
+            /** @description Upper end. */
+            high: number[];
+            /** @description Lower end of what is usual: three usual deviations. */
+            low: number[];
+            /** @description The metric with its attributes. */
+            metric: string;
+            /** @description The highest surprise of the step (−log₁₀ of a probability); 0 while warming up. */
+            surprise: number[];
+            /** @description Ends of the steps, milliseconds since the epoch. */
+            times_ms: number[];
+            /** @description Mean of the values; of a counter its growth per second. */
+            value: number[];
         };
         /** @description Whether and how long before its begin a failure was announced. */
         LeadTime: {
@@ -2619,6 +2926,16 @@ export interface components {
             items: components["schemas"]["Model"][];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             next_cursor?: string | null;
+        };
+        /** @description What went with an anomaly while it was open. */
+        Outcome: {
+            /**
+             * Format: uint32
+             * @description The most other series of the resource that were unusual at the same time.
+             */
+            companions: number;
+            /** @description Whether the stability score fell below 0.7 meanwhile. */
+            harmed: boolean;
         };
         /** @description Outcomes of the past; each counts half after 30 days. */
         Outcomes: {
@@ -2978,6 +3295,34 @@ export interface components {
             /** @description The token of the link. */
             token: string;
         };
+        /** @description A level that somebody took as the reference. */
+        Reference: {
+            /** @description Its id. */
+            id: string;
+            /** @description The metric; absent: every metric. */
+            metric?: string | null;
+            /** @description Why. */
+            note: string;
+            /** @description The resource. */
+            resource_id: string;
+            /** @description When. */
+            taken_at: components["schemas"]["Time"];
+            /** @description Id of the principal who took it. */
+            taken_by: string;
+        };
+        /** @description Takes the present level as the reference. */
+        ReferenceRequest: {
+            /**
+             * @description The metric, with or without its attributes. Default: every metric of the resource.
+             * @default null
+             */
+            metric: string | null;
+            /**
+             * @description Why, at most 1,000 characters. Default: empty.
+             * @default
+             */
+            note: string;
+        };
         /** @description One rejected row. */
         Rejection: {
             /** @description Where it stood: a line number or a path. */
@@ -3045,12 +3390,50 @@ export interface components {
             /** @description The stability score of the last hour in up to 60 steps, oldest first: for a spark line. */
             trend: number[];
         };
+        /** @description The budget of a resource and what became of it. */
+        ResourceFeedback: {
+            /**
+             * Format: double
+             * @description False alerts accepted per series and week.
+             */
+            budget_per_series_week: number;
+            /** @description The last four weeks. */
+            month: components["schemas"]["AlertTally"];
+            /** @description Levels that people took as the new reference, newest first; at most 20. */
+            references: components["schemas"]["Reference"][];
+            /** @description Series that had alerts in the last four weeks or whose bar feedback moved, most alerts first; at most 200. */
+            series: components["schemas"]["SeriesFeedback"][];
+            /**
+             * Format: uint64
+             * @description Series that are judged; the whole of the resource counts as one.
+             */
+            series_judged: number;
+            /** @description Since when it is watched. */
+            watched_since?: components["schemas"]["Time"] | null;
+            /** @description The last seven days. */
+            week: components["schemas"]["AlertTally"];
+        };
         /** @description One page of a list. */
         ResourcePage: {
             /** @description The items, in the order the list states. */
             items: components["schemas"]["Resource"][];
             /** @description Give this as `cursor` to get the next page; absent on the last. */
             next_cursor?: string | null;
+        };
+        /** @description The alerts of one resource in the last four weeks. */
+        ResourceTally: {
+            /**
+             * Format: uint32
+             * @description All its alerts.
+             */
+            alerts: number;
+            /**
+             * Format: uint32
+             * @description Labelled `noise`, or confirmed by nothing.
+             */
+            false_alerts: number;
+            /** @description The resource. */
+            resource_id: string;
         };
         /** @description Probability of a failed state. */
         Risk: {
@@ -3109,6 +3492,34 @@ export interface components {
             metric: string;
             /** @description The UCUM unit, or empty. */
             unit: string;
+        };
+        /** @description One series: its bar, what feedback made of it, and its alerts. */
+        SeriesFeedback: {
+            /**
+             * Format: double
+             * @description What an onset must exceed now.
+             */
+            bar: number;
+            /**
+             * Format: double
+             * @description What the budget alone would ask.
+             */
+            bar_of_budget: number;
+            /** @description Why alerts are expected now, and so not told, if they are. */
+            expected_now?: string | null;
+            /**
+             * Format: double
+             * @description What feedback multiplies the bar by, 0.7 to 2.
+             */
+            factor: number;
+            /** @description The metric with its attributes; `several metrics` for the resource as a whole. */
+            metric: string;
+            /** @description The last four weeks. */
+            month: components["schemas"]["AlertTally"];
+            /** @description The series (16 hexadecimal digits); of the whole none. */
+            series?: string | null;
+            /** @description The last seven days. */
+            week: components["schemas"]["AlertTally"];
         };
         /** @description What comes next in one series. */
         SeriesForecast: {
@@ -3533,6 +3944,36 @@ export interface components {
             /** @description The same in one sentence. */
             words: string;
         };
+        /** @description The verdict as it is, and as it would be. */
+        WhatIf: {
+            /** @description Dependencies that can be supposed, with their scores. */
+            dependencies: {
+                [key: string]: number;
+            };
+            /** @description As it is. */
+            now: components["schemas"]["Assessment"];
+            /** @description As it would be. */
+            then: components["schemas"]["Assessment"];
+            /** @description The difference in one or two sentences. */
+            words: string;
+        };
+        /** @description What is supposed to be otherwise. */
+        WhatIfRequest: {
+            /**
+             * @description Stability scores of dependencies by their resource id, 0..=1: 1 is healthy.
+             * @default {}
+             */
+            dependencies: {
+                [key: string]: number;
+            };
+            /**
+             * @description Vital signs by name, each in its own unit: shares 0..=1, seconds, bytes. None of its instances is then worse.
+             * @default {}
+             */
+            vitals: {
+                [key: string]: number;
+            };
+        };
     };
     responses: never;
     parameters: never;
@@ -3675,6 +4116,39 @@ export interface operations {
             };
         };
     };
+    read_anomaly: {
+        parameters: {
+            query?: {
+                max_points?: number | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnomalyDetail"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_changes: {
         parameters: {
             query?: {
@@ -3801,6 +4275,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["IngestAnswer"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_feedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feedback"];
                 };
             };
             /** @description A problem document */
@@ -5669,6 +6172,37 @@ export interface operations {
             };
         };
     };
+    read_resource_feedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResourceFeedback"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_forecast: {
         parameters: {
             query?: {
@@ -5693,6 +6227,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SeriesForecast"][];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_judged: {
+        parameters: {
+            query: {
+                from?: components["schemas"]["Time"] | null;
+                max_points?: number | null;
+                metric: string;
+                to?: components["schemas"]["Time"] | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JudgedSeries"];
                 };
             };
             /** @description A problem document */
@@ -5792,6 +6362,82 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Series"][];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rereference: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReferenceRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reference"];
+                };
+            };
+            /** @description A problem document */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    suppose: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Same key and same body: same answer, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatIfRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhatIf"];
                 };
             };
             /** @description A problem document */

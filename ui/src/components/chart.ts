@@ -17,6 +17,8 @@ export interface Band {
   to: number;
   state: State;
   words: string;
+  /** Of what can be opened. */
+  id?: string;
 }
 
 /** An intervention or a change on the time axis. */
@@ -43,6 +45,12 @@ export function merged(bands: readonly Band[]): Band[] {
     last.count += 1;
   }
   return out.map(({ count, ...band }) => (count > 1 ? { ...band, words: `${band.words} and ${count - 1} more` } : band));
+}
+
+/** The band at a time that can be opened, the shortest first: it lies on top. `room` to either side still counts. */
+export function bandAt(bands: readonly Band[], at: number, room: number): string | undefined {
+  const there = bands.filter((b) => b.id && at >= b.from - room && at <= b.to + room);
+  return [...there].sort((a, b) => a.to - a.from - (b.to - b.from))[0]?.id;
 }
 
 export function known(values: readonly (number | null | undefined)[]): number[] {

@@ -36,6 +36,7 @@ async function signIn() {
   const get = (path) => page.evaluate(async (p) => (await fetch(`/api/v1${p}`)).json(), path);
   const resources = (await get('/resources?limit=50')).items ?? [];
   const worst = [...resources].sort((a, b) => (a.assessment?.score ?? 2) - (b.assessment?.score ?? 2))[0];
+  const anomaly = worst && (await get(`/anomalies?resource_id=${encodeURIComponent(worst.id)}`)).items?.[0];
   const interventions = (await get('/interventions?limit=50')).items ?? [];
   const intervention = interventions.find((i) => i.state === 'validated') ?? interventions[0];
   const done = interventions.find((i) => i.executed_at);
@@ -48,6 +49,7 @@ async function signIn() {
     ['overview', '/'],
     ['resources', '/resources'],
     ['resource', worst && `/resources/${encodeURIComponent(worst.id)}?t=1h`],
+    ['anomaly', anomaly && `/resources/${encodeURIComponent(worst.id)}?t=1h&anomaly=${anomaly.id}`],
     ['interventions', '/interventions'],
     ['intervention', intervention && `/interventions/${intervention.id}`],
     ['intervention-done', done && `/interventions/${done.id}?view=history`],

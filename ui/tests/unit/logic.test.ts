@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { Assessment, Playbook, QueryAnswer, Resource } from '@/api/types';
-import { align, labels, merged, rowsOf, summary } from '@/components/chart';
+import { align, bandAt, labels, merged, rowsOf, summary } from '@/components/chart';
 import { match } from '@/components/match';
 import { asCsv } from '@/pages/data/table';
 import { changes } from '@/pages/intervention/diff';
 import { draftOf, faultsOf, formOf, type Form } from '@/pages/intervention/draft';
+import { isOf, judgedNames, unitOf } from '@/pages/resource/judged';
 import { pieces } from '@/pages/playbook/highlight';
 import { read } from '@/stores/preferences';
 import { cause, stateOf, stateOfModel, stateWord, worstFirst } from '@/time/verdict';
@@ -20,6 +21,22 @@ function verdict(score: number, probability: number): Assessment {
     vitals: {}, anomalies: [], drift: [], exhaustion: [],
   };
 }
+
+describe('evidence', () => {
+  test('a click opens the shortest band that is there, and none where none can be opened', () => {
+    const band = (from: number, to: number, id?: string) => ({ from, to, state: 'bad' as const, words: '', id });
+    const all = [band(0, 100, 'long'), band(40, 60, 'short'), band(200, 201), band(300, 301, 'thin')];
+    expect([bandAt(all, 50, 0), bandAt(all, 80, 0), bandAt(all, 150, 0), bandAt(all, 200, 0), bandAt(all, 304, 4)]).toEqual(['short', 'long', undefined, undefined, 'thin']);
+  });
+
+  test('a metric is judged under the names that verdicts give its parts, in the unit of its vital sign', () => {
+    const a = { ...verdict(0.9, 0.1), vitals: { latency_p99: { value: 1, normal: null, metric: 'http.duration p99' } } };
+    expect([isOf('disk', 'disk{dev=a}'), isOf('disk', 'disk.io'), isOf('disk', 'disk p99')]).toEqual([true, false, true]);
+    expect(judgedNames('http.duration', a, [{ metric: 'http.duration p50' }, { metric: 'other' }])).toEqual(['http.duration p50', 'http.duration p99']);
+    expect(judgedNames('queue', a, [])).toEqual(['queue']);
+    expect([unitOf('http.duration p99', a, 'By'), unitOf('queue', a, 'By')]).toEqual(['s', 'By']);
+  });
+});
 
 describe('verdicts', () => {
   test.each([

@@ -30,6 +30,11 @@ pub(super) struct Deviation {
 }
 
 impl Reference {
+    /// Whether the deviation is that from the baseline.
+    pub(super) const fn is_seasonal(&self) -> bool {
+        self.is_baseline
+    }
+
     /// Takes a value and what the baseline expected; `step` in seconds.
     pub(super) fn observe(&mut self, value: f64, expected: f64, step: f64) -> Deviation {
         if self.n == 0 {

@@ -99,6 +99,12 @@ fn threshold(k: f32, rows: f32) -> f32 {
     (x / (2.0 * k) - 1.166).max(3.0)
 }
 
+/// False drifts per `rows` points of independent noise where `factor` multiplies the bars: one at 1. By the same
+/// approximation, in which the time between them grows exponentially with the bar.
+pub(super) fn false_rate(rows: f32, factor: f64) -> f64 {
+    f64::from(COUNT * rows).max(8.0).powf(1.0 - factor)
+}
+
 /// How much real noise raises the bars.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Bars {

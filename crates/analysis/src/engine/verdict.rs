@@ -231,7 +231,10 @@ fn drifts(watched: &Watched) -> Vec<Drift> {
         .map(|(subject, known)| Drift {
             series: subject.series,
             metric: subject.metric.to_owned(),
+            kind: known.kind(),
             since: known.since,
+            found_at: known.at,
+            reference: known.reference(),
             statistic: f64::from(known.statistic),
             before: known.before,
             after: known.after,

@@ -1,7 +1,11 @@
 //! All that is known of one resource.
 
 mod informed;
+mod memory;
 mod outlook;
+mod plain;
+mod supposed;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::mem::size_of;
@@ -13,10 +17,11 @@ use echobase_types::{Resource, ResourceKind, SeriesId, Timestamp};
 
 use super::Counts;
 use super::together::{Together, Voice};
-use crate::anomaly::{Subject, Transition};
+use crate::anomaly::Transition;
 use crate::channel::{Channel, Limits, Seen};
 use crate::counter::{Counter, Increase};
 use crate::detector::Detector;
+use crate::feedback::WHOLE;
 use crate::informed::Informed;
 use crate::links;
 use crate::risk::{Degradation, Evidence};
@@ -25,6 +30,11 @@ use crate::stream::{Origin, Stream};
 use crate::vital::{self, Mapped, Reading, Scale, Vitals};
 use crate::wear::{Decline, Wear};
 use crate::words::{self, Quantity};
+
+pub(super) use memory::{Memory, NewReference};
+use plain::{tell_closed, watch_plain};
+pub use trace::Judged;
+use trace::Tracer;
 
 /// Points closer in time than this are one moment.
 const MOMENT: Duration = Duration::from_millis(200);
@@ -110,10 +120,12 @@ pub(super) struct Watched {
     /// How the wear goes, and the signal up to which it was followed.
     decline: Decline,
     declined: Timestamp,
+    pub(super) memory: Memory,
+    tracer: Option<Box<Tracer>>,
 }
 
 impl Watched {
-    pub(super) fn new(resource: &Resource) -> Self {
+    pub(super) fn new(resource: &Resource, memory: Memory) -> Self {
         Self {
             kind: resource.kind,
             slots: Vec::new(),
@@ -135,6 +147,8 @@ impl Watched {
             informed: Informed::default(),
             decline: Decline::default(),
             declined: Timestamp::from_micros(i64::MIN),
+            memory,
+            tracer: None,
         }
     }
 
@@ -199,6 +213,7 @@ impl Watched {
             }
             None => return UNWATCHED,
         };
+        self.memory.touch();
         let slot = Slot { id: series.id, kind: series.kind, last: Timestamp::from_micros(i64::MIN), role };
         let at = match self.slots.iter().position(Option::is_none) {
             Some(free) => {
@@ -284,9 +299,13 @@ impl Watched {
             Some(moment) if time.since(moment) > MOMENT => {
                 self.flush(limits, counts);
                 self.moment = Some(time);
+                self.heed(time, limits);
             }
             Some(_) => {}
-            None => self.moment = Some(time),
+            None => {
+                self.moment = Some(time);
+                self.heed(time, limits);
+            }
         }
     }
 
@@ -333,7 +352,11 @@ impl Watched {
                     }
                     _ => point.value,
                 };
-                watch_plain(plain, slot.id, value, point.time, limits, &mut self.transitions);
+                let lessons = &self.memory.lessons;
+                watch_plain(plain, slot.id, (value, point.time), limits, lessons, &mut self.transitions);
+                if let Some(tracer) = &mut self.tracer {
+                    tracer.note(&plain.metric, &plain.channel, point.time);
+                }
             }
         }
     }
@@ -376,7 +399,11 @@ impl Watched {
                     && count.amount > 0.0
                 {
                     let mean = sum.amount / count.amount;
-                    watch_plain(plain, slot.id, mean, point.time, limits, &mut self.transitions);
+                    let lessons = &self.memory.lessons;
+                    watch_plain(plain, slot.id, (mean, point.time), limits, lessons, &mut self.transitions);
+                    if let Some(tracer) = &mut self.tracer {
+                        tracer.note(&plain.metric, &plain.channel, point.time);
+                    }
                 }
             }
         }
@@ -409,7 +436,11 @@ impl Watched {
     fn judge_together(&mut self, moment: Timestamp, limits: &Limits) {
         let mut together = std::mem::replace(&mut self.together, Together::new());
         if let Some(changed) = together.observe(self.voices(), moment, limits) {
-            push(&mut self.transitions, changed);
+            if changed.ended_at.is_none() && self.memory.lessons.expected(WHOLE, moment).is_some() {
+                together.hush();
+            } else {
+                push(&mut self.transitions, changed);
+            }
         }
         self.together = together;
     }
@@ -456,6 +487,7 @@ impl Watched {
                         }
                     } as u32;
                     placed.streams.push((vital, free));
+                    self.memory.touch();
                     free
                 }
             };
@@ -469,7 +501,15 @@ impl Watched {
                         push(&mut self.transitions, closed.describe(stream.subject(), stream.told));
                     }
                 }
-                Seen::Taken(_) => {}
+                Seen::Taken(Some(Transition::Opened)) => {
+                    if self.memory.lessons.expected(&stream.metric, time).is_some() {
+                        stream.channel.alarm.hush();
+                    }
+                }
+                Seen::Taken(None) => {}
+            }
+            if let Some(tracer) = &mut self.tracer {
+                tracer.note(&stream.metric, &stream.channel, time);
             }
             if let Some(restarted) = restarted {
                 for stream in self.streams.iter_mut().flatten() {
@@ -597,6 +637,13 @@ impl Watched {
         self.learn_weights(end);
     }
 
+    /// Closes the interval of spans that is open: no later span comes.
+    pub(super) fn close_spans(&mut self, limits: &Limits, counts: &mut Counts) {
+        if let Some(end) = self.spans.end.take() {
+            self.close_window(end, limits, counts);
+        }
+    }
+
     /// Closes the interval of spans that is over by now.
     pub(super) fn settle(
         &mut self,
@@ -611,12 +658,17 @@ impl Watched {
             self.close_window(end, limits, counts);
             self.spans.end = None;
         }
+        self.heed(now, limits);
     }
 
     /// Looks for vital signs that fell silent. Silence of all others is the resource's own.
     pub(super) fn watch_silence(&mut self, now: Timestamp) {
         for stream in self.streams.iter_mut().flatten().filter(|s| s.origin == Origin::Metric) {
-            stream.channel.watch_silence(now);
+            if stream.channel.watch_silence(now) == Some(Transition::Opened)
+                && self.memory.lessons.expected(&stream.metric, now).is_some()
+            {
+                stream.channel.alarm.hush();
+            }
         }
     }
 
@@ -690,41 +742,6 @@ impl Watched {
         let streams = self.streams().map(|s| (s.channel.surprise(), s.channel.alarm.open().is_some()));
         let plains = self.plains().map(|(_, p)| (p.channel.surprise(), p.channel.alarm.open().is_some()));
         streams.chain(plains).collect()
-    }
-}
-
-impl Plain {
-    pub(super) fn subject(&self, series: SeriesId) -> Subject<'_> {
-        Subject { series, key: 0, metric: &self.metric, quantity: self.quantity }
-    }
-}
-
-fn watch_plain(
-    plain: &mut Plain,
-    series: SeriesId,
-    value: f64,
-    time: Timestamp,
-    limits: &Limits,
-    transitions: &mut Vec<Anomaly>,
-) {
-    let seen = plain.channel.observe(value, time, limits);
-    if seen != Seen::Dropped {
-        plain.wear.observe(value);
-    }
-    match seen {
-        Seen::Taken(Some(Transition::Opened)) => {
-            if let Some(open) = plain.channel.alarm.open() {
-                push(transitions, open.describe(plain.subject(series), Severity::Info));
-            }
-        }
-        Seen::Taken(Some(Transition::Closed)) => tell_closed(plain, series, transitions),
-        Seen::Taken(None) | Seen::Dropped => {}
-    }
-}
-
-fn tell_closed(plain: &mut Plain, series: SeriesId, transitions: &mut Vec<Anomaly>) {
-    if let Some(closed) = plain.channel.alarm.take_closed() {
-        push(transitions, closed.describe(plain.subject(series), Severity::Info));
     }
 }
 

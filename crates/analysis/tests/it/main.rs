@@ -6,6 +6,7 @@ mod collapse;
 mod detection;
 mod dirt;
 mod faults;
+mod feedback;
 mod fleet;
 mod noise;
 mod plant;

@@ -179,8 +179,8 @@ pub(super) fn sample() -> Facts {
 /// An assessment in which everything is known.
 pub(crate) fn sample_assessment() -> Assessment {
     use echobase_types::assessment::{
-        Anomaly, AnomalyShape, ComponentScore, Drift, Exhaustion, Reason, Risk, Severity, Stability,
-        VitalReading,
+        Anomaly, AnomalyShape, ComponentScore, Drift, DriftKind, Evidence, Exhaustion, Reason, Reference,
+        Risk, Severity, Stability, VitalReading, Witness,
     };
     use echobase_types::{AnomalyId, SeriesId, Timestamp};
     use std::time::Duration;
@@ -233,12 +233,29 @@ pub(crate) fn sample_assessment() -> Assessment {
             surprise: 6.0,
             value: 2.0,
             expected: 0.1,
+            evidence: Evidence {
+                witness: Witness::Level,
+                onset: 6.0,
+                bar: 5.0,
+                low: 0.0,
+                high: 0.2,
+                drivers: Vec::new(),
+            },
+            outcome: None,
             words: String::new(),
         }],
         drift: vec![Drift {
             series: SeriesId(1),
             metric: "latency".to_owned(),
+            kind: DriftKind::Step,
             since: at - Duration::from_secs(60),
+            found_at: at - Duration::from_secs(30),
+            reference: Reference {
+                from: at - Duration::from_secs(600),
+                points: 100,
+                seasonal: false,
+                false_per_month: 1.0,
+            },
             statistic: 2.0,
             before: 0.1,
             after: 0.3,

@@ -15,6 +15,7 @@
 
 mod change;
 mod durability;
+mod feedback;
 mod forecast;
 mod incident;
 mod ingest;

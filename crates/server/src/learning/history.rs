@@ -169,6 +169,8 @@ mod tests {
             resource_id: resource.parse().unwrap(),
             label,
             metric: None,
+            anomaly_id: None,
+            change: None,
             started_at: at(start),
             ended_at: end.map(at),
             note: String::new(),

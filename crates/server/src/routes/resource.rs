@@ -69,7 +69,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn known(app: &App, caller: &Caller, id: &str) -> Answer<ResourceId> {
+pub(super) async fn known(app: &App, caller: &Caller, id: &str) -> Answer<ResourceId> {
     let missing = || Failure::not_found("resource", id);
     let id: ResourceId = id.parse().map_err(|_| missing())?;
     app.store.resources().get(caller.tenant(), &id).await?;
