@@ -1,5 +1,5 @@
 //! `cargo xtask clients`: real clients with no special settings. The OpenTelemetry Python SDK sends over HTTP and
-//! gRPC, Debian's node exporter is scraped, and the API is asked what arrived.
+//! gRPC, Debian's node exporter is scraped, and the API is asked what arrived. Tables of pandas and pyarrow are judged.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -25,6 +25,7 @@ pub fn run(house: &House) -> Result<()> {
     }
     let daemon = Daemon::start(house, &binary, &scratch, &configuration)?;
     let script = |name: &str| Run::new(&python).arg(scripts.join(name)).named(name);
+    script("arrow.py").arg(&binary).status()?;
     script("send.py").args(["http", &daemon.otlp_http]).status()?;
     script("send.py").args(["grpc", &daemon.otlp_grpc]).status()?;
     let mut check = script("check.py").args(["--base", &daemon.base]).arg("--key-file").arg(&daemon.key_file);

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use crate::command::Horizon;
+use echobase_server::judge::{Budget, Horizon};
+
+use crate::command::TableFormat;
 use crate::output::Output;
 
 const EXIT_CODES: &str = "Exit codes:
@@ -77,7 +79,7 @@ pub(crate) enum Command {
     Alerts(Alerts),
     /// The tamper-evident ledger.
     Ledger(LedgerArgs),
-    /// Forecast every series of a CSV file, with 95 % intervals. Example: echobase forecast in.csv out.csv --horizon 24
+    /// Forecast every series of a table, with 95 % intervals. Example: echobase forecast in.csv out.csv --horizon 24
     Forecast(Forecast),
     /// Order the likely causes of an incident, from metrics before and during it and who calls whom.
     Causes(Causes),
@@ -85,13 +87,13 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Run a small plant with real faults and watch the loop find, mend and prove them.
     Demo(Demo),
-    /// Judge the rows of a CSV file as if each had just arrived. Example: echobase detect cpu.csv verdicts.csv
+    /// Judge the rows of a table as if each had just arrived. Example: echobase detect cpu.csv verdicts.csv
     Detect(Detect),
     /// Check or describe the configuration.
     Config(ConfigArgs),
-    /// Find where a series in CSV changed for good. Example: echobase drift latency.csv changes.csv
+    /// Find where a series changed for good. Example: echobase drift latency.csv changes.csv
     Drift(Drift),
-    /// Judge a table in CSV: probability of failure and stability, row by row. Example: echobase risk host.csv -
+    /// Judge a table: probability of failure and stability, row by row. Example: echobase risk host.csv -
     Risk(Risk),
     /// Print the OpenAPI document.
     Openapi,
@@ -115,18 +117,21 @@ pub(crate) enum Command {
 /// Arguments of `drift`.
 #[derive(Debug, Args)]
 pub(crate) struct Drift {
-    /// Table with the header `timestamp,value`, or `-` for standard input.
+    /// Table `timestamp,value` in CSV or Arrow, or `-` for standard input.
     #[arg(value_hint = ValueHint::FilePath)]
     pub input: PathBuf,
     /// Where `timestamp,drift,location` goes, a row per row; `-` for standard output.
     #[arg(value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
+    /// Format of the answer. Default: by the name of the output (.csv, .arrow, .arrows, .feather), else that of the input.
+    #[arg(long, value_enum)]
+    pub format: Option<TableFormat>,
 }
 
 /// Arguments of `risk`.
 #[derive(Debug, Args)]
 pub(crate) struct Risk {
-    /// Table with the header `timestamp,<metric>,…`, or `-` for standard input.
+    /// Table `timestamp,<metric>,…` in CSV or Arrow, or `-` for standard input.
     #[arg(value_hint = ValueHint::FilePath)]
     pub input: PathBuf,
     /// Where `timestamp,risk,stability` goes, a row per row; `-` for standard output.
@@ -135,6 +140,9 @@ pub(crate) struct Risk {
     /// How far ahead the risk looks: a number of rows, or a length of time such as 15m.
     #[arg(long, default_value = "60", value_parser = Horizon::parse)]
     pub horizon: Horizon,
+    /// Format of the answer. Default: by the name of the output (.csv, .arrow, .arrows, .feather), else that of the input.
+    #[arg(long, value_enum)]
+    pub format: Option<TableFormat>,
 }
 
 /// Arguments of `serve`.
@@ -219,15 +227,18 @@ pub(crate) struct Import {
 /// Arguments of `detect`.
 #[derive(Debug, Args)]
 pub(crate) struct Detect {
-    /// CSV with the columns `timestamp,value` or `timestamp,m0,m1,…`, or `-` for standard input.
+    /// Table `timestamp,value` or `timestamp,m0,m1,…` in CSV or Arrow, or `-` for standard input.
     #[arg(value_hint = ValueHint::FilePath)]
     pub input: PathBuf,
-    /// Where the verdicts go, as CSV `timestamp,score,is_anomaly,alert`, or `-` for standard output.
+    /// Where `timestamp,score,is_anomaly,alert` goes, a row per row; `-` for standard output.
     #[arg(value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
     /// False alerts that you accept per series and week. Default: 2.
-    #[arg(long)]
-    pub budget: Option<f64>,
+    #[arg(long, value_parser = Budget::parse)]
+    pub budget: Option<Budget>,
+    /// Format of the answer. Default: by the name of the output (.csv, .arrow, .arrows, .feather), else that of the input.
+    #[arg(long, value_enum)]
+    pub format: Option<TableFormat>,
 }
 
 /// Arguments of `resources`.
@@ -530,7 +541,7 @@ pub(crate) enum LedgerCommand {
 /// Arguments of `forecast`.
 #[derive(Debug, Args)]
 pub(crate) struct Forecast {
-    /// CSV with `id,t,y` in its header; `-` for standard input. An empty `y` is a missing value.
+    /// Table `id,t,y` in CSV or Arrow; `-` for standard input. An empty `y` is a missing value.
     #[arg(value_hint = ValueHint::FilePath)]
     pub input: PathBuf,
     /// Where `id,t,yhat,lo95,hi95` goes; `-` for standard output.
@@ -542,6 +553,9 @@ pub(crate) struct Forecast {
     /// Rows per season, such as 24 for hours of a day; 1 for none. Default: found in each series.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub season: Option<u32>,
+    /// Format of the answer. Default: by the name of the output (.csv, .arrow, .arrows, .feather), else that of the input.
+    #[arg(long, value_enum)]
+    pub format: Option<TableFormat>,
 }
 
 /// Arguments of `causes`.

@@ -17,9 +17,7 @@ mod query;
 mod reference;
 mod risk;
 mod serve;
-mod sheet;
 mod slo;
-mod verdicts;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -33,7 +31,7 @@ use crate::cli::{Cli, Command};
 use crate::exit::Unusable;
 use crate::output;
 
-pub(crate) use verdicts::Horizon;
+pub(crate) use files::TableFormat;
 
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {

@@ -27,6 +27,7 @@ mod history;
 pub mod import;
 mod incident;
 mod intake;
+pub mod judge;
 mod keeper;
 mod learning;
 mod limiter;

@@ -17,6 +17,7 @@ mod dictionary;
 mod error;
 mod file;
 pub mod import;
+pub mod ipc;
 mod log;
 mod maintain;
 mod merge;

@@ -3,14 +3,17 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use echobase_server::judge;
 
-use super::{files, verdicts};
+use super::files;
 use crate::cli;
 use crate::exit::Unusable;
 
 pub(super) fn run(args: &cli::Drift) -> anyhow::Result<ExitCode> {
-    let out = verdicts::drift(files::input(&args.input)?)
+    let mut out = Vec::new();
+    let format = files::format(args.format, &args.output);
+    judge::drift(files::input(&args.input)?, &mut out, format)
         .with_context(|| Unusable(format!("judge {}", args.input.display())))?;
-    files::output(&args.output, out.as_bytes())?;
+    files::output(&args.output, &out)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,18 +1,18 @@
-//! Verdicts on a table in CSV, row by row: CSV in, CSV out. One row comes out for each that went in, and it depends on
-//! no later one.
+//! Changes, risk and stability, row by row.
 
-use std::fmt::Write as _;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use echobase_analysis::{AnalysisConfig, assess_columns, changes};
 use echobase_types::Timestamp;
 
-use super::sheet::{Sheet, quoted};
+use super::answer::{Answer, Column};
+use super::sheet::Sheet;
+use super::{Format, JudgeError};
 
 /// How far ahead a risk looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Horizon {
+pub enum Horizon {
     /// So many rows of the table's usual step.
     Rows(u32),
     /// So long.
@@ -21,7 +21,7 @@ pub(crate) enum Horizon {
 
 impl Horizon {
     /// Reads `60` (rows) or `15m`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(0) => Err("a horizon of no rows says nothing".to_owned()),
             Ok(rows) => Ok(Self::Rows(rows)),
@@ -47,8 +47,9 @@ fn usual_step(times: &[Timestamp]) -> Duration {
 }
 
 /// `timestamp,value` to `timestamp,drift,location`: 1 at a row that announces a change, with the row (from 0) where it
-/// began, else 0 and −1. Of several columns each is judged alone; the strongest change of a row is told.
-pub(crate) fn drift(input: impl Read) -> anyhow::Result<String> {
+/// began, else 0 and −1. Of several columns each is judged alone; the strongest change of a row is told. In the format
+/// of the input unless another is given.
+pub fn drift(input: impl Read, output: impl Write, format: Option<Format>) -> Result<(), JudgeError> {
     let sheet = Sheet::read(input)?;
     let mut told: Vec<Option<(f64, usize)>> = vec![None; sheet.rows()];
     for column in &sheet.columns {
@@ -60,33 +61,68 @@ pub(crate) fn drift(input: impl Read) -> anyhow::Result<String> {
             }
         }
     }
-    let mut out = String::from("timestamp,drift,location\n");
-    for (stamp, told) in sheet.stamps.iter().zip(told) {
-        let stamp = quoted(stamp);
-        let _ = match told {
-            Some((_, location)) => writeln!(out, "{stamp},1,{location}"),
-            None => writeln!(out, "{stamp},0,-1"),
-        };
-    }
-    Ok(out)
+    let columns = |rows: &[Option<(f64, usize)>]| {
+        let place =
+            |at: &Option<(f64, usize)>| at.map_or(-1, |(_, row)| i64::try_from(row).unwrap_or(i64::MAX));
+        vec![
+            ("drift", Column::Flags(rows.iter().map(Option::is_some).collect())),
+            ("location", Column::Whole(rows.iter().map(place).collect())),
+        ]
+    };
+    write(sheet, output, format, &["drift", "location"], &told, columns)
 }
 
-/// `timestamp,<metric>,…` to `timestamp,risk,stability`, both 0 to 1.
-pub(crate) fn risk(input: impl Read, horizon: Horizon) -> anyhow::Result<String> {
+/// `timestamp,<metric>,…` to `timestamp,risk,stability`, both 0 to 1. In the format of the input unless another is given.
+pub fn risk(
+    input: impl Read,
+    output: impl Write,
+    format: Option<Format>,
+    horizon: Horizon,
+) -> Result<(), JudgeError> {
     let sheet = Sheet::read(input)?;
     let config = AnalysisConfig { horizon: horizon.span(&sheet.times), ..AnalysisConfig::default() };
     let rows = assess_columns(config, &sheet.times, &sheet.names, &sheet.columns);
-    let mut out = String::from("timestamp,risk,stability\n");
-    for (stamp, row) in sheet.stamps.iter().zip(&rows) {
-        let _ = writeln!(out, "{},{:.5},{:.5}", quoted(stamp), row.risk(), row.stability());
+    let figures: Vec<(f64, f64)> = rows.iter().map(|row| (row.risk(), row.stability())).collect();
+    let share = |share: f64| format!("{share:.5}");
+    let columns = |rows: &[(f64, f64)]| {
+        let (risks, scores) = rows.iter().copied().unzip();
+        vec![("risk", Column::Numbers(risks, share)), ("stability", Column::Numbers(scores, share))]
+    };
+    write(sheet, output, format, &["risk", "stability"], &figures, columns)
+}
+
+/// Writes an answer in the parts in which the table came.
+fn write<T>(
+    sheet: Sheet,
+    output: impl Write,
+    format: Option<Format>,
+    names: &[&'static str],
+    told: &[T],
+    columns: impl Fn(&[T]) -> Vec<(&'static str, Column)>,
+) -> Result<(), JudgeError> {
+    let mut answer = Answer::begin(output, format.unwrap_or(sheet.format), names)?;
+    let (mut told, mut times) = (told, sheet.times.as_slice());
+    for (rows, stamps) in sheet.stamps {
+        let (part, rest) = told.split_at(rows.min(told.len()));
+        let (part_times, rest_times) = times.split_at(rows.min(times.len()));
+        answer.write(stamps, part_times.to_vec(), columns(part))?;
+        (told, times) = (rest, rest_times);
     }
-    Ok(out)
+    answer.end(columns(&[]))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+    use std::fmt::Write as _;
+
     use super::*;
+
+    fn text(judge: impl FnOnce(&mut Vec<u8>) -> Result<(), JudgeError>) -> String {
+        let mut out = Vec::new();
+        judge(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
 
     fn wobble(i: u32) -> f64 {
         f64::from(i.wrapping_mul(2_654_435_761) >> 16 & 0xff) / 255.0
@@ -94,28 +130,29 @@ mod tests {
 
     #[test]
     fn a_step_is_announced_once_with_its_row() {
-        let mut text = String::from("timestamp,value\n");
+        let mut table = String::from("timestamp,value\n");
         for i in 0..600 {
             let value = wobble(i) + if i < 400 { 0.0 } else { 3.0 };
-            writeln!(text, "{},{value}", 1_600_000_000 + 300 * i).unwrap();
+            writeln!(table, "{},{value}", 1_600_000_000 + 300 * i).unwrap();
         }
-        let out = drift(text.as_bytes()).unwrap();
+        let out = text(|out| drift(table.as_bytes(), out, None));
         let told: Vec<(usize, &str)> =
             out.lines().skip(1).enumerate().filter(|(_, l)| l.contains(",1,")).collect();
         assert_eq!(out.lines().count(), 601);
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].0 < 410 && told[0].1.ends_with(",400"), "{told:?}");
+        assert!(out.starts_with("timestamp,drift,location\n1600000000,0,-1\n"), "{out}");
     }
 
     #[test]
     fn holes_are_left_out_and_every_row_has_its_answer() {
-        let mut text = String::from("timestamp,cpu,mem\n");
+        let mut table = String::from("timestamp,cpu,mem\n");
         for i in 0..200 {
             let cpu = if i % 7 == 0 { String::new() } else { format!("{:.3}", 0.3 + 0.1 * wobble(i)) };
-            writeln!(text, "{},{cpu},{}", 1_600_000_000 + 60 * i, if i % 11 == 0 { "NaN" } else { "0.4" })
+            writeln!(table, "{},{cpu},{}", 1_600_000_000 + 60 * i, if i % 11 == 0 { "NaN" } else { "0.4" })
                 .unwrap();
         }
-        let out = risk(text.as_bytes(), Horizon::Rows(60)).unwrap();
+        let out = text(|out| risk(table.as_bytes(), out, None, Horizon::Rows(60)));
         assert_eq!(out.lines().count(), 201);
         for line in out.lines().skip(1) {
             let figures: Vec<f64> = line.split(',').skip(1).map(|f| f.parse().unwrap()).collect();
@@ -125,14 +162,15 @@ mod tests {
 
     #[test]
     fn a_row_depends_on_no_later_one() {
-        let mut text = String::from("timestamp,lat_p99,mem\n");
+        let mut table = String::from("timestamp,lat_p99,mem\n");
         for i in 0..300 {
             let mem = 0.4 + 0.002 * f64::from(i.max(150) - 150);
-            writeln!(text, "{},{},{mem}", 1_600_000_000 + 60 * i, 0.2 + 0.05 * wobble(i)).unwrap();
+            writeln!(table, "{},{},{mem}", 1_600_000_000 + 60 * i, 0.2 + 0.05 * wobble(i)).unwrap();
         }
-        let whole = risk(text.as_bytes(), Horizon::Span(Duration::from_secs(3_600))).unwrap();
-        let cut: Vec<&str> = text.lines().take(221).collect();
-        let part = risk(cut.join("\n").as_bytes(), Horizon::Span(Duration::from_secs(3_600))).unwrap();
+        let hour = Horizon::Span(Duration::from_secs(3_600));
+        let whole = text(|out| risk(table.as_bytes(), out, None, hour));
+        let cut: Vec<&str> = table.lines().take(221).collect();
+        let part = text(|out| risk(cut.join("\n").as_bytes(), out, None, hour));
         assert!(whole.starts_with(&part));
     }
 
