@@ -39,6 +39,8 @@ mod otlp;
 mod outbox;
 mod people;
 mod problem;
+#[cfg(test)]
+mod quiet;
 mod route;
 mod routes;
 mod serve;
