@@ -9,7 +9,7 @@ use echobase_analysis::feedback::{MEMORY, NEAR, change_kind};
 use echobase_api::assessment::Anomaly;
 use echobase_api::feedback::{AnomalyDetail, Change, JudgedQuery, JudgedSeries};
 use echobase_store::incident::IncidentFilter;
-use echobase_telemetry::EventFilter;
+use echobase_telemetry::{EventFilter, Wanted};
 use echobase_types::{AnomalyId, ErrorKind, ResourceId, TenantId, Timestamp};
 
 use crate::app::App;
@@ -132,7 +132,13 @@ async fn judged(
     let mut engine = Engine::new(app.config.analysis.clone());
     feedback::recall(app, tenant, Some(resource), &mut engine).await?;
     engine.follow(resource, metric, from);
-    let mut batches = app.telemetry.replay_resource(tenant, resource, from - app.config.cycle.replay, to)?;
+    let wanted = Wanted {
+        series: app.telemetry.series_of(tenant, resource).into_iter().map(|meta| meta.id).collect(),
+        spans_of: vec![resource.clone()],
+        logs_of: vec![resource.clone()],
+    };
+    let range = (from - app.config.cycle.replay, to);
+    let mut batches = app.telemetry.replay_of(tenant, range, wanted)?;
     while let Some(batch) = batches.next().await? {
         tokio::task::block_in_place(|| engine.observe(&batch));
     }

@@ -180,7 +180,8 @@ async fn failures(
 ) -> Answer<BTreeMap<ResourceId, Vec<(IncidentId, Failed)>>> {
     let real = IncidentFilter { label: Some(IncidentLabel::Real), since: Some(from), resource: None };
     let mut failures: BTreeMap<ResourceId, Vec<(IncidentId, Failed)>> = BTreeMap::new();
-    for incident in app.store.incidents().all(tenant, &real).await? {
+    for incident in app.store.incidents().all(tenant, &real).await?.into_iter().filter(|i| i.metric.is_none())
+    {
         let failed = Failed { from: incident.started_at, to: incident.ended_at.unwrap_or(to) };
         failures.entry(incident.resource_id).or_default().push((incident.id, failed));
     }
@@ -207,7 +208,7 @@ fn written(
         version: String::new(),
         predicts: "that the resource fails within the horizon".to_owned(),
         provenance: PROVENANCE.to_owned(),
-        truth: "incidents labelled `real`, from their begin to their end".to_owned(),
+        truth: "incidents of a whole resource labelled `real`, from their begin to their end".to_owned(),
         from: from.into(),
         to: to.into(),
         horizon_s: horizon.as_secs(),

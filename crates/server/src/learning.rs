@@ -18,6 +18,7 @@ use echobase_store::fresh_uuid;
 use echobase_store::incident::IncidentFilter;
 use echobase_store::job::{Job, JobState};
 use echobase_types::assessment::Assessment;
+use echobase_types::incident::Incident;
 use echobase_types::ledger::{Actor, EntryDraft};
 use echobase_types::model::{ModelState, ModelVersion};
 use echobase_types::{ErrorKind, JobId, TenantId, Timestamp};
@@ -218,7 +219,8 @@ async fn look(app: &App) -> Answer<()> {
         let filter = IncidentFilter { since, ..IncidentFilter::default() };
         let labels = app.store.incidents().all(&tenant, &filter).await?;
         let is_free = !lock(&app.learning.busy).contains(&tenant);
-        if is_free && labels.iter().filter(|l| l.labelled_at > looked).count() >= wanted {
+        let is_new = |l: &&Incident| l.metric.is_none() && l.labelled_at > looked;
+        if is_free && labels.iter().filter(is_new).count() >= wanted {
             order(app, &tenant, Actor::system("learning")).await?;
         }
     }

@@ -31,6 +31,8 @@ pub struct Wanted {
     pub series: Vec<SeriesId>,
     /// Spans of these resources.
     pub spans_of: Vec<ResourceId>,
+    /// Log records and events of these resources.
+    pub logs_of: Vec<ResourceId>,
 }
 
 impl Wanted {
@@ -41,6 +43,7 @@ impl Wanted {
                 ("series_id", self.series.iter().map(|id| lit(id.0)).collect())
             }
             Table::Spans => ("resource_id", self.spans_of.iter().map(|id| lit(id.as_str())).collect()),
+            Table::Logs => ("resource_id", self.logs_of.iter().map(|id| lit(id.as_str())).collect()),
             _ => return None,
         };
         (!ids.is_empty()).then(|| col(column).in_list(ids, false))
@@ -56,26 +59,6 @@ pub struct Replay {
     windows: Windows,
     wanted: Option<Wanted>,
     ready: VecDeque<SignalBatch>,
-    only: Option<Only>,
-}
-
-/// The rows of one resource.
-#[derive(Clone)]
-struct Only {
-    resource: ResourceId,
-    series: Vec<u64>,
-}
-
-impl Only {
-    /// The condition on the rows of a table.
-    fn condition(&self, table: Table) -> Expr {
-        match table {
-            Table::MetricPoints | Table::Histograms => {
-                col("series_id").in_list(self.series.iter().map(|id| lit(*id)).collect(), false)
-            }
-            _ => col("resource_id").eq(lit(self.resource.as_str())),
-        }
-    }
 }
 
 /// Stored verdicts, oldest first, in batches.
@@ -131,23 +114,24 @@ impl Windows {
 impl Telemetry {
     /// The stored signals of a tenant since `since`.
     pub fn replay(&self, tenant: &TenantId, since: Timestamp) -> Result<Replay, TelemetryError> {
-        self.history(tenant, since, None)
+        self.history(tenant, since, Timestamp::from_micros(i64::MAX), None)
     }
 
-    /// Of the stored signals of a tenant since `since` those that are wanted.
+    /// Of the stored signals of a tenant in `from..to` those that are wanted.
     pub fn replay_of(
         &self,
         tenant: &TenantId,
-        since: Timestamp,
+        (from, to): (Timestamp, Timestamp),
         wanted: Wanted,
     ) -> Result<Replay, TelemetryError> {
-        self.history(tenant, since, Some(wanted))
+        self.history(tenant, from, to, Some(wanted))
     }
 
     fn history(
         &self,
         tenant: &TenantId,
         since: Timestamp,
+        to: Timestamp,
         wanted: Option<Wanted>,
     ) -> Result<Replay, TelemetryError> {
         let tables = [Table::MetricPoints, Table::Histograms, Table::Logs, Table::Spans].into_iter();
@@ -158,25 +142,9 @@ impl Telemetry {
             telemetry: self.clone(),
             tenant: tenant.clone(),
             reader: self.reader(tenant)?,
-            windows: Windows::new(snapshots, since.as_micros(), i64::MAX),
+            windows: Windows::new(snapshots, since.as_micros(), to.as_micros()),
             ready: VecDeque::new(),
-            only: None,
         })
-    }
-
-    /// The stored signals of one resource in `from..to`.
-    pub fn replay_resource(
-        &self,
-        tenant: &TenantId,
-        resource: &ResourceId,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Replay, TelemetryError> {
-        let series = self.series_of(tenant, resource).iter().map(|meta| meta.id.0).collect();
-        let mut replay = self.replay(tenant, from)?;
-        replay.windows.end = replay.windows.end.min(to.as_micros());
-        replay.only = Some(Only { resource: resource.clone(), series });
-        Ok(replay)
     }
 
     /// The stored verdicts of a tenant in `from..to`, on all resources, whole.
@@ -224,10 +192,7 @@ impl Replay {
                 if snapshot.rows_between(from, to) == 0 {
                     continue;
                 }
-                let only = match &self.only {
-                    Some(only) => Some(only.condition(table)),
-                    None => self.wanted.as_ref().and_then(|wanted| wanted.rows(table)),
-                };
+                let only = self.wanted.as_ref().and_then(|wanted| wanted.rows(table));
                 let rows = window(self.reader.clone(), snapshot, from, to, only);
                 let batches = self.telemetry.read(rows).await?;
                 read.push((table, batches));

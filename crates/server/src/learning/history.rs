@@ -95,10 +95,11 @@ fn judge(
 }
 
 /// What people said, by resource. An incident without an end counts as one horizon long; what was noise or expected
-/// may have been warned of up to a horizon before.
+/// may have been warned of up to a horizon before. A label that names a metric judges an anomaly of it and says nothing of
+/// whether the resource failed.
 fn lessons(labels: &[Incident], horizon: Duration) -> BTreeMap<ResourceId, Lesson> {
     let mut all: BTreeMap<ResourceId, Truth> = BTreeMap::new();
-    for label in labels {
+    for label in labels.iter().filter(|label| label.metric.is_none()) {
         let (from, to) = (label.started_at, label.ended_at.unwrap_or(label.started_at + horizon));
         let truth = all.entry(label.resource_id.clone()).or_default();
         match label.label {
@@ -177,13 +178,19 @@ mod tests {
             labelled_by: PrincipalId::from_uuid(Uuid::nil()),
             labelled_at: at(0),
         };
+        let of_metric = Incident {
+            metric: Some("queue".to_owned()),
+            ..label(IncidentLabel::Real, "service:c", 100, None)
+        };
         let told = [
+            of_metric,
             label(IncidentLabel::Real, "service:a", 900, None),
             label(IncidentLabel::Real, "service:a", 100, Some(200)),
             label(IncidentLabel::Noise, "service:a", 400, Some(500)),
             label(IncidentLabel::Expected, "service:b", 400, None),
         ];
         let lessons = lessons(&told, Duration::from_secs(60));
+        assert_eq!(lessons.len(), 2, "an anomaly of a metric is no failure");
         let a = &lessons[&"service:a".parse().unwrap()].truth;
         assert_eq!(
             a.failures,
