@@ -103,3 +103,9 @@ export function cadence(range: Range): number {
   if (range.kind === 'fixed') return 0;
   return Math.min(60_000, Math.max(5_000, range.span / 360));
 }
+
+/** What an input of the type `datetime-local` wants: local time to the minute, without a zone. */
+export function local(at: number): string {
+  const date = new Date(at - new Date(at).getTimezoneOffset() * 60_000);
+  return date.toISOString().slice(0, 16);
+}
