@@ -110,30 +110,23 @@ fn the_bar_is_the_same_whether_the_label_came_live_or_is_known_before_a_replay()
 }
 
 #[test]
-fn noise_said_again_and_again_silences_what_was_told_before() {
-    let opened = |labels: i64, height: f64| {
+fn what_was_called_noise_day_by_day_is_told_no_more() {
+    let mut first = Engine::new(AnalysisConfig::default());
+    let told = feed(&mut first, 0..600, spike(500, 12.0)).remove(0);
+    let opened = |labels: u64| {
         let mut engine = Engine::new(AnalysisConfig::default());
-        let found = feed(&mut engine, 0..600, spike(500, height));
-        let Some(first) = found.first() else { return 0 };
-        let given: Vec<Incident> = (0..labels)
-            .map(|n| {
-                let noise = label(first, IncidentLabel::Noise, 600);
-                let started_at = noise.started_at - Duration::from_secs(60 * n as u64);
-                // Ten days of one label a day.
-                Incident {
-                    anomaly_id: None,
-                    started_at,
-                    labelled_at: time(600) - Duration::from_secs(86_400 * n as u64),
-                    ..noise
-                }
+        // One label a day, for anomalies of days before.
+        let given: Vec<Incident> = (1..=labels)
+            .map(|days| {
+                let at = time(0) - Duration::from_secs(86_400 * days);
+                let noise = label(&told, IncidentLabel::Noise, 0);
+                Incident { anomaly_id: None, started_at: at, labelled_at: at, ..noise }
             })
             .collect();
         engine.teach(&orders(), &given);
-        feed(&mut engine, 600..2_600, spike(2_500, height)).len()
+        feed(&mut engine, 0..600, spike(500, 12.0)).len()
     };
-    // The lowest spike that is told twice where nobody says anything.
-    let height = (4..30).map(|n| f64::from(3 * n)).find(|height| opened(0, *height) == 1).unwrap();
-    assert_eq!(opened(10, height), 0, "a spike of {height} usual deviations");
+    assert_eq!((opened(0), opened(8)), (1, 0));
 }
 
 #[test]
@@ -217,9 +210,8 @@ fn a_metric_that_is_followed_shows_what_it_was_judged_by() {
     assert_eq!(rows.len(), 200);
     let onset = rows.iter().find(|r| r.at == found[0].started_at).unwrap();
     assert!(onset.value > onset.high && onset.surprise > onset.bar, "{onset:?}");
-    assert!(
-        (onset.bar - found[0].evidence.bar).abs() < 0.6 && found[0].evidence.onset > found[0].evidence.bar
-    );
+    let evidence = &found[0].evidence;
+    assert!(evidence.onset > evidence.bar && onset.bar >= evidence.bar - 1e-6, "{evidence:?} {onset:?}");
     let inside = rows.iter().filter(|r| r.value >= r.low && r.value <= r.high).count();
     assert!(inside > 180, "{inside} of 200 are usual");
 }
