@@ -109,7 +109,8 @@ async fn what_a_deploy_brings_is_silent_at_the_next_deploy_on_that_metric_only()
     let world = World::start();
     let metrics = ["cache.misses", "disk.wait"];
     send(&world, &metrics, past(400), |i, m| 10.0 + noise(i + 7 * m as i64)).await;
-    let before = |minutes: i64| echobase_types::Timestamp::from_micros(now_us() - minutes * 60_000_000).to_string();
+    let before =
+        |minutes: i64| echobase_types::Timestamp::from_micros(now_us() - minutes * 60_000_000).to_string();
     let draft = json!({ "resource_id": "service:shop", "metric": metrics[0], "label": "expected", "change": "deploy",
                         "started_at": before(60), "ended_at": before(59) });
     let label = world.post("/api/v1/incidents", &draft).await;
