@@ -290,10 +290,10 @@ impl HostCollector {
                 ("system.filesystem.mountpoint", point.as_ref()),
                 ("system.filesystem.type", kind.as_ref()),
             ];
-            let (total, free) = (disk.total_space(), disk.available_space().min(disk.total_space()));
-            let used = total - free;
-            out.add("system.filesystem.limit", "By", UpDownCounter, &of, total as f64);
-            out.add("system.filesystem.utilization", "1", Gauge, &of, used as f64 / total as f64);
+            let Some((used, free)) = space(disk.mount_point()) else { continue };
+            let limit = used + free;
+            out.add("system.filesystem.limit", "By", UpDownCounter, &of, limit as f64);
+            out.add("system.filesystem.utilization", "1", Gauge, &of, used as f64 / limit as f64);
             for (state, bytes) in [("used", used), ("free", free)] {
                 let of = [&of[..], &[("system.filesystem.state", state)]].concat();
                 out.add("system.filesystem.usage", "By", UpDownCounter, &of, bytes as f64);
@@ -349,6 +349,15 @@ fn arch() -> &'static str {
         "arm" => "arm32",
         other => other,
     }
+}
+
+/// Bytes used, and bytes that anybody may still use: what is reserved for the administrator is in neither, so that the
+/// share is that of `df`. `None` if the file system does not say, or holds nothing.
+fn space(mount_point: &std::path::Path) -> Option<(u64, u64)> {
+    let told = rustix::fs::statvfs(mount_point).ok()?;
+    let used = told.f_blocks.saturating_sub(told.f_bfree).saturating_mul(told.f_frsize);
+    let free = told.f_bavail.saturating_mul(told.f_frsize);
+    (used + free > 0).then_some((used, free))
 }
 
 #[cfg(test)]

@@ -49,6 +49,18 @@ fn the_states_of_memory_sum_to_its_limit() {
 }
 
 #[test]
+fn what_is_used_of_a_file_system_is_what_df_says() {
+    let (used, free) = space(std::path::Path::new("/")).unwrap();
+    let told = std::process::Command::new("df").args(["-P", "-k", "/"]).output().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let share = told.lines().nth(1).and_then(|line| line.split_whitespace().nth(4)).unwrap();
+    let share: f64 = share.trim_end_matches('%').parse().unwrap();
+    let own = 100.0 * used as f64 / (used + free) as f64;
+    assert!((own - share).abs() < 3.0, "{own} % where df says {share} %, which it rounds up");
+    assert_eq!(space(std::path::Path::new("/no such place")), None);
+}
+
+#[test]
 fn series_stay_few_and_the_same_from_one_round_to_the_next() {
     let mut collector = collector();
     let mut ids = BTreeSet::new();
