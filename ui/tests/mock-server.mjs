@@ -114,7 +114,7 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
     if ((m = /^GET \/anomalies\/([^/:]+)$/.exec(at))) {
       const a = find(world.resources.flatMap((r) => r.anomalies), m[1], 'anomaly');
       const r = find(world.resources, a.resource_id, 'resource');
-      return { anomaly: a, labels: world.incidents.filter((i) => i.anomaly_id === a.id), changes: [{ at: world.iso(Date.parse(a.started_at) - 240_000), kind: 'deploy', event: 'deployment.finished', words: 'version 2.4.1' }], judged: world.judged(r, a.metric, Date.parse(a.started_at) - 1_800_000, Date.now(), 200) };
+      return { anomaly: a, labels: world.incidents.filter((i) => i.anomaly_id === a.id), changes: world.changes.slice(0, 1), judged: world.judged(r, a.metric, Date.parse(a.started_at) - 1_800_000, Date.now(), 200) };
     }
     if ((m = /^POST \/resources\/([^/]+):(whatif|rereference)$/.exec(at))) {
       const r = find(world.resources, decodeURIComponent(m[1]), 'resource');

@@ -85,8 +85,9 @@ impl ChangeWatch {
         }
     }
 
-    /// Looks a batch through. `now` is the time at which it became known.
-    pub fn observe(&mut self, batch: &SignalBatch, now: Timestamp) {
+    /// Looks a batch through and returns what was found in it. `now` is the time at which it became known.
+    pub fn observe(&mut self, batch: &SignalBatch, now: Timestamp) -> &[ChangeEvent] {
+        let known = self.found.len();
         for resource in &batch.resources {
             let Some(name) = version_of(&resource.attributes) else { continue };
             let Some(before) = self.version(&resource.id, name.clone(), now) else { continue };
@@ -110,6 +111,7 @@ impl ChangeWatch {
             let Some(resource) = batch.resources.get(log.resource as usize) else { continue };
             self.find(told(&resource.id, kind, log, now));
         }
+        self.found.get(known..).unwrap_or_default()
     }
 
     /// The changes found since the last call, in the order in which they were found, and how many more there were than

@@ -17,7 +17,6 @@ use echobase_types::{Dependency, ResourceId, Timestamp};
 
 use crate::channel::{Channel, Limits};
 use crate::config::AnalysisConfig;
-use crate::feedback::change_kind;
 use crate::links::{self, Links};
 use crate::precursor::Precursors;
 use crate::risk::{Evidence, RiskLayer, RiskModel};
@@ -140,7 +139,6 @@ impl Engine {
                 self.resources.insert(resource.id.clone(), watched);
             }
         }
-        self.observe_changes(batch);
         self.observe_metrics(batch);
         self.observe_spans(batch);
         for log in &batch.logs {
@@ -148,17 +146,6 @@ impl Engine {
                 batch.resources.get(log.resource as usize).and_then(|r| self.resources.get_mut(&r.id))
             {
                 watched.saw(log.time);
-            }
-        }
-    }
-
-    /// Changes are heard of before what follows from them.
-    fn observe_changes(&mut self, batch: &SignalBatch) {
-        for log in batch.logs.iter().filter(|l| !l.event_name.is_empty()) {
-            let Some(kind) = change_kind(&log.event_name) else { continue };
-            let id = batch.resources.get(log.resource as usize).map(|r| &r.id);
-            if let Some(watched) = id.and_then(|id| self.resources.get_mut(id)) {
-                watched.memory.lessons.changed(log.time, kind);
             }
         }
     }

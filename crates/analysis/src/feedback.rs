@@ -32,6 +32,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use echobase_types::assessment::{Anomaly, Outcome};
+use echobase_types::change::ChangeKind;
 use echobase_types::incident::{Incident, IncidentLabel};
 use echobase_types::{AnomalyId, Timestamp};
 
@@ -61,33 +62,13 @@ pub const MEMORY: Duration = Duration::from_secs(60 * 86_400);
 /// Changes of one resource that are remembered.
 const CHANGES: usize = 32;
 
-/// The kind of a change, from the name of the event that tells of it; `None` for other events.
-///
-/// ```
-/// use echobase_analysis::feedback::change_kind;
-/// assert_eq!(change_kind("deployment.finished"), Some("deploy"));
-/// assert_eq!(change_kind("order.placed"), None);
-/// ```
-pub fn change_kind(event: &str) -> Option<&'static str> {
-    const KINDS: [(&str, &[&str]); 6] = [
-        ("deploy", &["deploy", "release", "rollout", "rollback"]),
-        ("config", &["config", "setting", "feature_flag", "feature-flag"]),
-        ("restart", &["restart", "reboot"]),
-        ("scale", &["scaling", "scale", "resize"]),
-        ("migration", &["migration", "migrate", "schema"]),
-        ("model", &["model.switch", "model.change", "prompt.change", "prompt.version"]),
-    ];
-    let event = event.to_ascii_lowercase();
-    KINDS.into_iter().find(|(_, words)| words.iter().any(|w| event.contains(w))).map(|(kind, _)| kind)
-}
-
 /// What a person said of an alert of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Lesson {
     label: IncidentLabel,
     /// None: of the resource.
     metric: Option<String>,
-    change: Option<String>,
+    change: Option<ChangeKind>,
     anomaly: Option<AnomalyId>,
     started_at: Timestamp,
     ended_at: Option<Timestamp>,
@@ -111,7 +92,8 @@ pub struct Lessons {
     labels: Vec<Lesson>,
     /// In the order in which they began.
     alerts: VecDeque<Alert>,
-    changes: VecDeque<(Timestamp, &'static str)>,
+    /// In the order in which they were made.
+    changes: VecDeque<(Timestamp, ChangeKind)>,
     since: Option<Timestamp>,
 }
 
@@ -133,7 +115,7 @@ impl Lessons {
             .map(|i| Lesson {
                 label: i.label,
                 metric: i.metric.clone(),
-                change: i.change.clone(),
+                change: i.change,
                 anomaly: i.anomaly_id,
                 started_at: i.started_at,
                 ended_at: i.ended_at,
@@ -174,9 +156,9 @@ impl Lessons {
         }
     }
 
-    /// A change of that kind was made on the resource.
-    pub fn changed(&mut self, at: Timestamp, kind: &'static str) {
-        let place = self.changes.partition_point(|(t, _)| *t <= at);
+    /// A change of that kind was made on the resource. The same one may be told again.
+    pub fn changed(&mut self, at: Timestamp, kind: ChangeKind) {
+        let Err(place) = self.changes.binary_search(&(at, kind)) else { return };
         self.changes.insert(place, (at, kind));
         while self.changes.len() > CHANGES {
             self.changes.pop_front();
@@ -293,11 +275,11 @@ impl Lessons {
         if at >= lesson.started_at && at <= ends {
             return Some("it goes on, as labelled".to_owned());
         }
-        if let Some(kind) = &lesson.change {
-            let is_near = |(t, k): &&(Timestamp, &str)| k == kind && *t <= at && at.since(*t) <= NEAR;
+        if let Some(kind) = lesson.change {
+            let is_near = |(t, k): &&(Timestamp, ChangeKind)| *k == kind && *t <= at && at.since(*t) <= NEAR;
             let is_young = at.since(lesson.labelled_at) <= CHANGES_FOR;
             let found = self.changes.iter().rev().find(is_near).filter(|_| is_young)?;
-            return Some(format!("a change of kind `{kind}` at {}", found.0));
+            return Some(format!("a change of kind `{}` at {}", kind.as_str(), found.0));
         }
         let away = at.as_micros() - lesson.started_at.as_micros();
         let week = WEEK_S * 1_000_000;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 use crate::assessment::{Anomaly, Assessment};
+use crate::change::ChangeEvent;
 use crate::incident::Incident;
 
 /// One anomaly with all that stands behind it.
@@ -18,22 +19,9 @@ pub struct AnomalyDetail {
     /// What people said of it, newest first.
     pub labels: Vec<Incident>,
     /// Changes of the resource within half an hour before it began, newest first.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ChangeEvent>,
     /// The metric around it, judged value by value; of an anomaly of several metrics that of the first driver.
     pub judged: JudgedSeries,
-}
-
-/// A change of a resource, as an event told of it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Change {
-    /// When.
-    pub at: Time,
-    /// `deploy`, `config`, `restart`, `scale`, `migration` or `model`.
-    pub kind: String,
-    /// The name of the event.
-    pub event: String,
-    /// What it says.
-    pub words: String,
 }
 
 /// A metric judged value by value: columns of equal length, folded into steps. It is judged again from stored signals, with

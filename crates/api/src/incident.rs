@@ -20,7 +20,8 @@ pub struct Incident {
     pub metric: Option<String>,
     /// The anomaly it is about, where it is about one.
     pub anomaly_id: Option<String>,
-    /// Of something expected: the kind of change that brought it, such as `deploy`.
+    /// Of something expected: the kind of change that brought it, `deploy`, `configuration`,
+    /// `model` or `prompt`.
     pub change: Option<String>,
     /// When it began.
     pub started_at: Time,
@@ -50,9 +51,9 @@ pub struct IncidentDraft {
     /// none, the label is about the resource.
     #[serde(default)]
     pub metric: Option<String>,
-    /// Of something expected: the kind of change that brought it: `deploy`, `config`, `restart`, `scale`, `migration` or
-    /// `model`. What is like it is then expected within half an hour after a change of that kind; else at the same time
-    /// of the week. Default: the kind of the last event of a change within half an hour before it began, if there was one.
+    /// Of something expected: the kind of change that brought it: `deploy`, `configuration`, `model` or `prompt`. What
+    /// is like it is then expected within half an hour after a change of that kind; else at the same time of the week.
+    /// Default: the kind of the last change within half an hour before it began, if there was one.
     #[serde(default)]
     pub change: Option<String>,
     /// When it began; not in the future. Default: now.
@@ -176,7 +177,7 @@ impl From<&domain::Incident> for Incident {
             label: i.label.as_str().to_owned(),
             metric: i.metric.clone(),
             anomaly_id: i.anomaly_id.map(|id| id.to_string()),
-            change: i.change.clone(),
+            change: i.change.map(|kind| kind.as_str().to_owned()),
             started_at: i.started_at.into(),
             ended_at: i.ended_at.map(Into::into),
             note: i.note.clone(),

@@ -262,7 +262,7 @@ pub(crate) struct Label {
     pub anomaly: String,
     /// real, noise or expected.
     pub label: String,
-    /// Of something expected: the kind of change that brought it, such as deploy.
+    /// Of something expected: the kind of change that brought it: deploy, configuration, model or prompt.
     #[arg(long)]
     pub change: Option<String>,
     /// Why.

@@ -256,9 +256,16 @@ pub(crate) async fn run(app: App, mut fed: mpsc::Receiver<Fed>, shutdown: Cancel
 }
 
 impl Shard {
-    fn take(&mut self, batch: &SignalBatch, now: Timestamp) {
+    /// Learns a batch. Changes are heard of before what follows from them.
+    fn learn(&mut self, batch: &SignalBatch, now: Timestamp) {
+        for change in self.changes.observe(batch, now) {
+            self.engine.changed(&change.resource_id, change.at, change.kind);
+        }
         self.engine.observe(batch);
-        self.changes.observe(batch, now);
+    }
+
+    fn take(&mut self, batch: &SignalBatch, now: Timestamp) {
+        self.learn(batch, now);
         for resource in &batch.resources {
             if !self.seen.contains_key(&resource.id) {
                 self.seen.insert(resource.id.clone(), resource.clone());
@@ -320,8 +327,7 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
                 Ok(Some(batch)) => {
                     rows += batch.rows();
                     app.intake.budget.remember(tenant, &batch);
-                    shard.engine.observe(&batch);
-                    shard.changes.observe(&batch, app.now());
+                    shard.learn(&batch, app.now());
                 }
                 Ok(None) => break,
                 Err(error) => {

@@ -22,7 +22,8 @@ fn invalid(words: String) -> Failure {
     Failure::new(ErrorKind::Invalid, words)
 }
 
-fn kind_of(word: &str) -> Answer<ChangeKind> {
+/// The kind of change of a word.
+pub(crate) fn kind_of(word: &str) -> Answer<ChangeKind> {
     ChangeKind::parse(word).ok_or_else(|| {
         invalid(format!("`{word}` is no kind of change; use deploy, configuration, model, prompt"))
     })
@@ -78,6 +79,9 @@ pub(crate) async fn report(app: &App, caller: &Caller, draft: ChangeDraft) -> An
     let actor = caller.actor();
     let told = |change: &ChangeEvent| entry(change, "change.report", actor.clone());
     app.store.changes().note(caller.tenant(), std::slice::from_ref(&change), told, now).await?;
+    let resource = change.resource_id.clone();
+    let (at, kind) = (change.at, change.kind);
+    app.analysis.ask(caller.tenant(), move |engine| engine.changed(&resource, at, kind)).await?;
     Ok(change)
 }
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use echobase_analysis::Engine;
 use echobase_analysis::engine::Judged;
-use echobase_analysis::feedback::{MEMORY, NEAR, change_kind};
+use echobase_analysis::feedback::{MEMORY, NEAR};
 use echobase_api::assessment::Anomaly;
-use echobase_api::feedback::{AnomalyDetail, Change, JudgedQuery, JudgedSeries};
+use echobase_api::feedback::{AnomalyDetail, JudgedQuery, JudgedSeries};
+use echobase_store::change::ChangeFilter;
 use echobase_store::incident::IncidentFilter;
-use echobase_telemetry::{EventFilter, Wanted};
+use echobase_telemetry::Wanted;
+use echobase_types::change::ChangeEvent;
 use echobase_types::{AnomalyId, ErrorKind, ResourceId, TenantId, Timestamp};
 
 use crate::app::App;
@@ -18,8 +20,6 @@ use crate::{feedback, history};
 
 /// The longest stretch that is judged again at once.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
-/// Events before an onset among which a change is looked for.
-const EVENTS: usize = 200;
 /// Events after one that told of the begin of an anomaly among which its end is looked for.
 const NEIGHBOURS: usize = 500;
 /// Around an anomaly at least so much is shown, to either side.
@@ -69,7 +69,7 @@ pub(crate) async fn detail(
     let mut labels: Vec<_> = labels.iter().filter(is_of_it).collect();
     labels.sort_by_key(|i| std::cmp::Reverse(i.labelled_at));
     let labels = labels.into_iter().map(Into::into).collect();
-    let changes = changes(app, tenant, &resource, started).await?;
+    let changes = changes(app, tenant, &resource, started).await?.iter().map(Into::into).collect();
     let now = app.now();
     let ended = anomaly.ended_at.map_or(now, |t| t.0);
     let around = (ended.since(started)).clamp(AROUND, LONGEST / 3);
@@ -86,21 +86,10 @@ pub(crate) async fn changes(
     tenant: &TenantId,
     resource: &ResourceId,
     at: Timestamp,
-) -> Answer<Vec<Change>> {
-    let filter = EventFilter {
-        resource: Some(resource.clone()),
-        event_name: None,
-        from: at - NEAR,
-        to: at + Duration::from_micros(1),
-        limit: EVENTS,
-        before: None,
-    };
-    let page = app.telemetry.events(tenant, filter).await?;
-    let change = |event: &echobase_telemetry::Event| {
-        let kind = change_kind(&event.name)?.to_owned();
-        Some(Change { at: event.time.into(), kind, event: event.name.clone(), words: event.body.clone() })
-    };
-    Ok(page.events.iter().filter_map(change).collect())
+) -> Answer<Vec<ChangeEvent>> {
+    let (from, to) = (Some(at - NEAR), Some(at + Duration::from_micros(1)));
+    let filter = ChangeFilter { resources: vec![resource.clone()], from, to, kind: None };
+    Ok(app.store.changes().newest(tenant, &filter).await?)
 }
 
 /// A metric judged again as a query asks.

@@ -8,6 +8,7 @@ use echobase_analysis::feedback::{MEMORY, SeriesTally, Tally};
 use echobase_api::feedback::{
     AlertTally, Feedback, Reference, ReferenceRequest, ResourceFeedback, ResourceTally, SeriesFeedback,
 };
+use echobase_store::change::ChangeFilter;
 use echobase_store::fresh_uuid;
 use echobase_store::incident::IncidentFilter;
 use echobase_types::assessment::Anomaly;
@@ -28,8 +29,8 @@ const REFERENCES: usize = 20;
 /// Alerts of the past that are read back.
 const ALERTS: usize = 50_000;
 
-/// Teaches a fresh engine what the engine before knew: labels, new references, alerts of the past, and since when
-/// resources are watched; of one resource or of all.
+/// Teaches a fresh engine what the engine before knew: labels, new references, changes, alerts of the past, and since
+/// when resources are watched; of one resource or of all.
 pub(crate) async fn recall(
     app: &App,
     tenant: &TenantId,
@@ -47,6 +48,10 @@ pub(crate) async fn recall(
     let since = app.now() - MEMORY;
     for new in app.store.references().since(tenant, only, since).await? {
         engine.rereference(&new.resource_id, new.metric.as_deref(), new.taken_at);
+    }
+    let made = ChangeFilter { resources: only.cloned().into_iter().collect(), ..ChangeFilter::default() };
+    for change in app.store.changes().newest(tenant, &made).await? {
+        engine.changed(&change.resource_id, change.at, change.kind);
     }
     match only {
         Some(id) => {

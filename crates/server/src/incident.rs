@@ -16,12 +16,10 @@ use crate::app::App;
 use crate::guard::Caller;
 use crate::learning;
 use crate::problem::{Answer, Failure};
-use crate::{evidence, feedback};
+use crate::{change, evidence, feedback};
 
 /// Characters of the longest note.
 pub(crate) const MAX_NOTE: usize = 1_000;
-/// Bytes of the longest kind of a change.
-const MAX_CHANGE: usize = 64;
 /// Bytes of the longest name of a metric.
 const MAX_METRIC: usize = 512;
 /// Lead times that a model card lists.
@@ -72,14 +70,12 @@ pub(crate) async fn keep(app: &App, caller: &Caller, draft: IncidentDraft) -> An
     if draft.metric.as_ref().is_some_and(|m| m.is_empty() || m.len() > MAX_METRIC) {
         return Err(invalid(format!("`metric` must be 1 to {MAX_METRIC} bytes")));
     }
-    if draft.change.as_ref().is_some_and(|c| c.is_empty() || c.len() > MAX_CHANGE) {
-        return Err(invalid(format!("`change` must be 1 to {MAX_CHANGE} bytes")));
-    }
-    if draft.change.is_some() && label != IncidentLabel::Expected {
+    let change = draft.change.as_deref().map(change::kind_of).transpose()?;
+    if change.is_some() && label != IncidentLabel::Expected {
         return Err(invalid("`change` goes with the label `expected`".to_owned()));
     }
     app.store.resources().get(caller.tenant(), &resource_id).await?;
-    let change = match (label, draft.change) {
+    let change = match (label, change) {
         (IncidentLabel::Expected, None) => {
             let before = evidence::changes(app, caller.tenant(), &resource_id, started_at).await?;
             before.into_iter().next().map(|change| change.kind)

@@ -1,5 +1,6 @@
 //! Incidents: labels that people give to what happened.
 
+use echobase_types::change::ChangeKind;
 use echobase_types::incident::{Incident, IncidentLabel};
 use echobase_types::{IncidentId, ResourceId, TenantId, Timestamp};
 use sea_orm::ActiveValue::Set;
@@ -70,7 +71,7 @@ impl Incidents<'_> {
             labelled_by: Set(incident.labelled_by.to_string()),
             labelled_at: Set(incident.labelled_at.as_micros()),
             anomaly_id: Set(incident.anomaly_id.map(|id| id.to_string())),
-            change: Set(incident.change.clone()),
+            change: Set(incident.change.map(|kind| kind.as_str().to_owned())),
         };
         row.insert(tx.conn()).await.map_err(failed("write incident"))?;
         tx.leave(trail).await?;
@@ -149,7 +150,7 @@ fn read(row: table::Model) -> Result<Incident, StoreError> {
         label: word(NOUN, &row.label, IncidentLabel::parse)?,
         metric: row.metric,
         anomaly_id: row.anomaly_id.map(|id| parse(NOUN, &id)).transpose()?,
-        change: row.change,
+        change: row.change.map(|kind| word(NOUN, &kind, ChangeKind::parse)).transpose()?,
         started_at: time(row.started_at),
         ended_at: row.ended_at.map(time),
         note: row.note,

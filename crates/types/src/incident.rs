@@ -1,5 +1,6 @@
 //! Incidents: what people say happened, the truth that verdicts are held against.
 
+use crate::change::ChangeKind;
 use crate::{AnomalyId, IncidentId, PrincipalId, ReferenceId, ResourceId, Timestamp};
 
 /// Something that happened to a resource, as a person or another system labelled it.
@@ -15,8 +16,8 @@ pub struct Incident {
     pub metric: Option<String>,
     /// The anomaly it is about, where it is about one.
     pub anomaly_id: Option<AnomalyId>,
-    /// Of something expected: the kind of change that brought it, such as `deploy`.
-    pub change: Option<String>,
+    /// Of something expected: the kind of change that brought it.
+    pub change: Option<ChangeKind>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it was over; absent while it lasts.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use echobase_types::assessment::Anomaly;
+use echobase_types::change::ChangeKind;
 use echobase_types::incident::Incident;
 use echobase_types::{ResourceId, Timestamp};
 
@@ -67,6 +68,12 @@ impl Engine {
         let memory = self.memory(resource);
         memory.lessons.alert(alert);
         memory.touch();
+    }
+
+    /// A change of that kind was made on a resource at `at`: what is expected after it is silent from then on, so tell it
+    /// before the signals that follow it. The same one may be told again.
+    pub fn changed(&mut self, resource: &ResourceId, at: Timestamp, kind: ChangeKind) {
+        self.memory(resource).lessons.changed(at, kind);
     }
 
     /// A resource is watched since `at`, from the store after a start.

@@ -134,14 +134,14 @@ fn the_same_alert_told_twice_counts_once_and_its_end_stays() {
 
 #[test]
 fn what_is_expected_after_a_change_is_silent_after_the_next_change_of_that_kind_only() {
-    let deploy = Incident { change: Some("deploy".to_owned()), ..said(EXPECTED, 0, 1) };
+    let deploy = Incident { change: Some(ChangeKind::Deploy), ..said(EXPECTED, 0, 1) };
     let mut lessons = taught(&[deploy]);
     let near = |l: &Lessons, hours: i64, minutes: i64| {
         l.expected(M, t(hours) + Duration::from_secs(60 * minutes as u64)).is_some()
     };
     assert!(!near(&lessons, 50, 10));
-    lessons.changed(t(50), "deploy");
-    lessons.changed(t(60), "config");
+    lessons.changed(t(50), ChangeKind::Deploy);
+    lessons.changed(t(60), ChangeKind::Configuration);
     assert!(near(&lessons, 50, 10) && near(&lessons, 50, 30));
     assert!(!near(&lessons, 50, 31) && !near(&lessons, 49, 59), "half an hour after it");
     assert!(!near(&lessons, 60, 5), "another kind");

@@ -105,10 +105,26 @@ async fn noise_raises_the_bar_is_counted_beside_the_budget_and_holds_after_a_kil
 }
 
 #[tokio::test]
-async fn what_a_deploy_brings_is_silent_at_the_next_deploy_on_that_metric_only() {
+async fn what_a_deploy_brings_is_silent_after_an_event_of_the_next_deploy() {
     let world = World::start();
+    let event =
+        json!({ "name": "deployment.finished", "resource": { "service.name": "shop" }, "version": "2" });
+    let told = world.request(Method::POST, "/api/v1/events").body(format!("{event}\n"));
+    silent_after_a_deploy(&world, told, StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn what_a_deploy_brings_is_silent_after_the_next_deploy_that_is_reported() {
+    let world = World::start();
+    let draft = json!({ "resource_id": "service:shop", "kind": "deploy", "what": "shop", "after": "2" });
+    let told = world.request(Method::POST, "/api/v1/changes").json(&draft);
+    silent_after_a_deploy(&world, told, StatusCode::CREATED).await;
+}
+
+/// A metric that was labelled as expected after a deploy is silent after the next one, another metric is not.
+async fn silent_after_a_deploy(world: &World, deploy: reqwest::RequestBuilder, answer: StatusCode) {
     let metrics = ["cache.misses", "disk.wait"];
-    send(&world, &metrics, past(400), |i, m| 10.0 + noise(i + 7 * m as i64)).await;
+    send(world, &metrics, past(400), |i, m| 10.0 + noise(i + 7 * m as i64)).await;
     let before =
         |minutes: i64| echobase_types::Timestamp::from_micros(now_us() - minutes * 60_000_000).to_string();
     let draft = json!({ "resource_id": "service:shop", "metric": metrics[0], "label": "expected", "change": "deploy",
@@ -116,14 +132,11 @@ async fn what_a_deploy_brings_is_silent_at_the_next_deploy_on_that_metric_only()
     let label = world.post("/api/v1/incidents", &draft).await;
     assert_eq!(label["change"], "deploy");
 
-    let event =
-        json!({ "name": "deployment.finished", "resource": { "service.name": "shop" }, "version": "2" });
-    let sent = world.request(Method::POST, "/api/v1/events").body(format!("{event}\n")).send().await.unwrap();
-    json_of(sent, StatusCode::OK).await;
+    json_of(deploy.send().await.unwrap(), answer).await;
     // From now on: what was before the label is not changed by it.
     let begin = now_us();
     let times = (0..4).map(|i| begin + i * STEP * 1_000_000).collect();
-    send(&world, &metrics, times, |i, _| if i == 0 { 10.0 } else { 60.0 }).await;
+    send(world, &metrics, times, |i, _| if i == 0 { 10.0 } else { 60.0 }).await;
     let told = world
         .wait_for("the other metric to be told", "/api/v1/anomalies?resource_id=service:shop", |seen| {
             seen["items"].as_array().unwrap().iter().any(|a| a["metric"] == metrics[1] && a["value"] == 60.0)
