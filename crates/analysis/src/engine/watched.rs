@@ -4,6 +4,7 @@ mod informed;
 mod memory;
 mod outlook;
 mod plain;
+mod spans;
 mod supposed;
 mod trace;
 
@@ -12,7 +13,7 @@ use std::mem::size_of;
 use std::time::Duration;
 
 use echobase_types::assessment::{Anomaly, Severity, Vital};
-use echobase_types::signal::{HistogramPoint, MetricKind, MetricPoint, Series, Span, SpanKind, SpanStatus};
+use echobase_types::signal::{HistogramPoint, MetricKind, MetricPoint, Series};
 use echobase_types::{Resource, ResourceKind, SeriesId, Timestamp};
 
 use super::Counts;
@@ -23,16 +24,16 @@ use crate::counter::{Counter, Increase};
 use crate::detector::Detector;
 use crate::feedback::WHOLE;
 use crate::informed::Informed;
-use crate::links;
 use crate::risk::{Degradation, Evidence};
 use crate::source::{Emptiness, Figures, Source};
 use crate::stream::{Origin, Stream};
-use crate::vital::{self, Mapped, Reading, Scale, Vitals};
+use crate::vital::{Mapped, Reading, Vitals};
 use crate::wear::{Decline, Wear};
 use crate::words::{self, Quantity};
 
 pub(super) use memory::{Memory, NewReference};
 use plain::{tell_closed, watch_plain};
+use spans::SpanWindow;
 pub use trace::Judged;
 use trace::Tracer;
 
@@ -42,8 +43,6 @@ const MOMENT: Duration = Duration::from_millis(200);
 const MAX_SOURCES: usize = 256;
 /// Series that contribute to vital signs of one resource.
 const MAX_PARTS: usize = 4_096;
-/// Peers of client spans that are told apart.
-const MAX_PEERS: usize = 32;
 /// Anomalies that are kept until they are taken.
 const MAX_TRANSITIONS: usize = 1_000;
 /// A series that is not watched.
@@ -86,13 +85,6 @@ struct Placed {
     origin: Origin,
     parts: u32,
     streams: Vec<(Vital, u32)>,
-}
-
-#[derive(Debug, Default)]
-struct SpanWindow {
-    end: Option<Timestamp>,
-    server: Option<(u32, u32)>,
-    peers: BTreeMap<String, (u32, u32)>,
 }
 
 /// State of one resource.
@@ -528,122 +520,6 @@ impl Watched {
         rates.map(Stream::value).reduce(f64::max)
     }
 
-    /// Takes a span into the interval it ended in.
-    pub(super) fn take_span(
-        &mut self,
-        span: &Span,
-        interval: Duration,
-        limits: &Limits,
-        counts: &mut Counts,
-    ) {
-        self.last_signal = self.last_signal.max(span.end);
-        let is_server = match span.kind {
-            SpanKind::Server | SpanKind::Consumer => true,
-            SpanKind::Client | SpanKind::Producer => false,
-            SpanKind::Unspecified | SpanKind::Internal => return,
-        };
-        let width = (interval.as_micros() as i64).max(1);
-        let end = Timestamp::from_micros((span.end.as_micros().div_euclid(width) + 1) * width);
-        match self.spans.end {
-            Some(current) if end > current => {
-                self.close_window(current, limits, counts);
-                self.spans.end = Some(end);
-            }
-            Some(current) if current.since(end) > interval => {
-                counts.late += 1;
-                return;
-            }
-            Some(_) => {}
-            None => self.spans.end = Some(end),
-        }
-        counts.taken += 1;
-        let Some((traffic, durations)) = self.span_sources(span, is_server) else {
-            counts.overflow += 1;
-            return;
-        };
-        let is_failed = span.status == SpanStatus::Error
-            || (span.status == SpanStatus::Unset && vital::failed(&span.attributes, !is_server));
-        let seconds = span.end.since(span.start).as_secs_f64();
-        if let Some(Some(placed)) = self.sources.get_mut(traffic as usize) {
-            placed.source.add_request(if is_failed { 1.0 } else { 0.0 });
-        }
-        if let Some(Some(placed)) = self.sources.get_mut(durations as usize) {
-            placed.source.add_duration(seconds);
-        }
-    }
-
-    fn span_sources(&mut self, span: &Span, is_server: bool) -> Option<(u32, u32)> {
-        if is_server {
-            if self.spans.server.is_none() {
-                self.spans.server = self.new_span_sources(
-                    Vital::RequestRate,
-                    Vital::LatencyP99,
-                    "server spans",
-                    String::new(),
-                );
-            }
-            return self.spans.server;
-        }
-        let peer = links::peer(span).unwrap_or("unnamed");
-        if let Some(known) = self.spans.peers.get(peer) {
-            return Some(*known);
-        }
-        if self.spans.peers.len() >= MAX_PEERS {
-            return None;
-        }
-        let peer = peer.to_owned();
-        let new = self.new_span_sources(
-            Vital::DependencyErrorRatio,
-            Vital::DependencyLatency,
-            "client spans",
-            format!("peer={peer}"),
-        )?;
-        self.spans.peers.insert(peer, new);
-        Some(new)
-    }
-
-    fn new_span_sources(
-        &mut self,
-        traffic: Vital,
-        latency: Vital,
-        name: &str,
-        instance: String,
-    ) -> Option<(u32, u32)> {
-        let mapped = |vital, reading| Mapped {
-            vital,
-            reading,
-            family: "spans".to_owned(),
-            instance: instance.clone(),
-            scale: Scale::Unit,
-            factor: 1.0,
-            failed: false,
-        };
-        let traffic = self.source(&mapped(traffic, Reading::Requests), name, Origin::Spans)?;
-        let durations = self.source(&mapped(latency, Reading::Duration), name, Origin::Spans)?;
-        Some((traffic, durations))
-    }
-
-    fn close_window(&mut self, end: Timestamp, limits: &Limits, counts: &mut Counts) {
-        let all: Vec<u32> =
-            self.spans.server.iter().chain(self.spans.peers.values()).flat_map(|(a, b)| [*a, *b]).collect();
-        for at in all {
-            if let Some(Some(placed)) = self.sources.get_mut(at as usize) {
-                placed.source.mark(end);
-                if let Some((time, figures)) = placed.source.flush(None) {
-                    self.learn(at, time, figures, limits, counts);
-                }
-            }
-        }
-        self.learn_weights(end);
-    }
-
-    /// Closes the interval of spans that is open: no later span comes.
-    pub(super) fn close_spans(&mut self, limits: &Limits, counts: &mut Counts) {
-        if let Some(end) = self.spans.end.take() {
-            self.close_window(end, limits, counts);
-        }
-    }
-
     /// Closes the interval of spans that is over by now.
     pub(super) fn settle(
         &mut self,
@@ -652,11 +528,8 @@ impl Watched {
         limits: &Limits,
         counts: &mut Counts,
     ) {
-        if let Some(end) = self.spans.end
-            && now >= end + interval
-        {
-            self.close_window(end, limits, counts);
-            self.spans.end = None;
+        if self.spans.is_over(now, interval) {
+            self.close_spans(limits, counts);
         }
         self.heed(now, limits);
     }
