@@ -1470,7 +1470,7 @@ export interface components {
             /** @description The anomaly. */
             anomaly: components["schemas"]["Anomaly"];
             /** @description Changes of the resource within half an hour before it began, newest first. */
-            changes: components["schemas"]["Change"][];
+            changes: components["schemas"]["ChangeEvent"][];
             /** @description The metric around it, judged value by value; of an anomaly of several metrics that of the first driver. */
             judged: components["schemas"]["JudgedSeries"];
             /** @description What people said of it, newest first. */
@@ -1863,17 +1863,6 @@ export interface components {
             verdict: string;
             /** @description The first three in words. */
             words: string[];
-        };
-        /** @description A change of a resource, as an event told of it. */
-        Change: {
-            /** @description When. */
-            at: components["schemas"]["Time"];
-            /** @description The name of the event. */
-            event: string;
-            /** @description `deploy`, `config`, `restart`, `scale`, `migration` or `model`. */
-            kind: string;
-            /** @description What it says. */
-            words: string;
         };
         /** @description A change to report. */
         ChangeDraft: {
@@ -2365,7 +2354,10 @@ export interface components {
         Incident: {
             /** @description The anomaly it is about, where it is about one. */
             anomaly_id?: string | null;
-            /** @description Of something expected: the kind of change that brought it, such as `deploy`. */
+            /**
+             * @description Of something expected: the kind of change that brought it, `deploy`, `configuration`,
+             *     `model` or `prompt`.
+             */
             change?: string | null;
             /** @description When it was over; absent while it lasts. */
             ended_at?: components["schemas"]["Time"] | null;
@@ -2394,9 +2386,9 @@ export interface components {
              */
             anomaly_id: string | null;
             /**
-             * @description Of something expected: the kind of change that brought it: `deploy`, `config`, `restart`, `scale`, `migration` or
-             *     `model`. What is like it is then expected within half an hour after a change of that kind; else at the same time
-             *     of the week. Default: the kind of the last event of a change within half an hour before it began, if there was one.
+             * @description Of something expected: the kind of change that brought it: `deploy`, `configuration`, `model` or `prompt`. What
+             *     is like it is then expected within half an hour after a change of that kind; else at the same time of the week.
+             *     Default: the kind of the last change within half an hour before it began, if there was one.
              * @default null
              */
             change: string | null;
