@@ -6,7 +6,6 @@ use echobase_types::{AlertId, PrincipalId, ResourceId, TenantId, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
 };
 
 use crate::body;
@@ -213,17 +212,16 @@ impl Alerts<'_> {
         if !filter.dedup_keys.is_empty() {
             all = all.add(table::Column::DedupKey.is_in(filter.dedup_keys.iter().map(String::as_str)));
         }
-        if let Some(before) = request.sort_key()? {
-            all = all.add(table::Column::Id.lt(before));
-        }
-        let rows = table::Entity::find()
-            .filter(all)
-            .order_by_desc(table::Column::Id)
-            .limit(request.rows())
-            .all(self.store.reader())
-            .await
-            .map_err(failed("list alerts"))?;
-        Page::cut(rows, request, |row| row.id.clone(), read)
+        Page::newest::<table::Entity>(
+            self.store,
+            all,
+            table::Column::Id,
+            |row| row.id.clone(),
+            request,
+            "list alerts",
+            read,
+        )
+        .await
     }
 
     /// All open alerts of a tenant, oldest first.

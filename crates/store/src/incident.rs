@@ -115,18 +115,17 @@ impl Incidents<'_> {
         filter: &IncidentFilter,
         request: &PageRequest,
     ) -> Result<Page<Incident>, StoreError> {
-        let mut all = filter.condition(tenant);
-        if let Some(before) = request.sort_key()? {
-            all = all.add(table::Column::Id.lt(before));
-        }
-        let rows = table::Entity::find()
-            .filter(all)
-            .order_by_desc(table::Column::Id)
-            .limit(request.rows())
-            .all(self.store.reader())
-            .await
-            .map_err(failed("list incidents"))?;
-        Page::cut(rows, request, |row| row.id.clone(), read)
+        let all = filter.condition(tenant);
+        Page::newest::<table::Entity>(
+            self.store,
+            all,
+            table::Column::Id,
+            |row| row.id.clone(),
+            request,
+            "list incidents",
+            read,
+        )
+        .await
     }
 
     /// The newest 10,000 incidents that fit, in the order they began: what an evaluation holds verdicts against.

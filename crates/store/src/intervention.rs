@@ -5,7 +5,7 @@ use echobase_types::{InterventionId, PlaybookId, ResourceId, TenantId, Timestamp
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, PaginatorTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _,
+    QueryFilter as _, QueryOrder as _,
 };
 
 use crate::body::{self, InterventionBody, InterventionColumns};
@@ -123,17 +123,16 @@ impl Interventions<'_> {
         if let Some(since) = filter.since {
             all = all.add(table::Column::CreatedAt.gte(since.as_micros()));
         }
-        if let Some(before) = request.sort_key()? {
-            all = all.add(table::Column::Id.lt(before));
-        }
-        let rows = table::Entity::find()
-            .filter(all)
-            .order_by_desc(table::Column::Id)
-            .limit(request.rows())
-            .all(self.store.reader())
-            .await
-            .map_err(failed("list interventions"))?;
-        Page::cut(rows, request, |row| row.id.clone(), read)
+        Page::newest::<table::Entity>(
+            self.store,
+            all,
+            table::Column::Id,
+            |row| row.id.clone(),
+            request,
+            "list interventions",
+            read,
+        )
+        .await
     }
 
     /// All interventions that are not in a final state, oldest first.

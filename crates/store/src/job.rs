@@ -2,10 +2,7 @@
 
 use echobase_types::{JobId, TenantId, Timestamp};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
-};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, IntoActiveModel as _, QueryFilter as _};
 
 use crate::column::{parse, time, word};
 use crate::entity::job as table;
@@ -238,17 +235,16 @@ impl Jobs<'_> {
         if let Some(kind) = kind {
             all = all.add(table::Column::Kind.eq(kind));
         }
-        if let Some(before) = request.sort_key()? {
-            all = all.add(table::Column::Id.lt(before));
-        }
-        let rows = table::Entity::find()
-            .filter(all)
-            .order_by_desc(table::Column::Id)
-            .limit(request.rows())
-            .all(self.store.reader())
-            .await
-            .map_err(failed("list jobs"))?;
-        Page::cut(rows, request, |row| row.id.clone(), read)
+        Page::newest::<table::Entity>(
+            self.store,
+            all,
+            table::Column::Id,
+            |row| row.id.clone(),
+            request,
+            "list jobs",
+            read,
+        )
+        .await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use echobase_types::principal::{Principal, Scope};
 use echobase_types::{KeyId, PrincipalId, TenantId, Timestamp};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _};
 use subtle::ConstantTimeEq as _;
 
 use crate::column::{self, micros, parse, time, word};
@@ -138,18 +138,20 @@ impl Keys<'_> {
         owner: Option<PrincipalId>,
         request: &PageRequest,
     ) -> Result<Page<ApiKey>, StoreError> {
-        let mut query = table::Entity::find()
-            .filter(table::Column::Tenant.eq(tenant.as_str()))
-            .order_by_desc(table::Column::Id)
-            .limit(request.rows());
+        let mut all = Condition::all().add(table::Column::Tenant.eq(tenant.as_str()));
         if let Some(owner) = owner {
-            query = query.filter(table::Column::PrincipalId.eq(owner.to_string()));
+            all = all.add(table::Column::PrincipalId.eq(owner.to_string()));
         }
-        if let Some(before) = request.sort_key()? {
-            query = query.filter(table::Column::Id.lt(before));
-        }
-        let rows = query.all(self.store.reader()).await.map_err(failed("list API keys"))?;
-        Page::cut(rows, request, |row| row.id.clone(), read)
+        Page::newest::<table::Entity>(
+            self.store,
+            all,
+            table::Column::Id,
+            |row| row.id.clone(),
+            request,
+            "list API keys",
+            read,
+        )
+        .await
     }
 
     /// Makes a successor with the same owner, name, scopes and life; the old key works for `overlap` (at most 7

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use echobase_types::{MessageId, TenantId, Timestamp};
-use sea_orm::{
-    ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _,
-};
+use sea_orm::{ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _};
 
 use crate::column::{self, count, int, micros, parse, time, word};
 use crate::entity::outbox as table;
@@ -246,17 +244,16 @@ impl Outbox<'_> {
         if let Some(status) = status {
             all = all.add(table::Column::Status.eq(status.as_str()));
         }
-        if let Some(before) = request.sort_key()? {
-            all = all.add(table::Column::Id.lt(before));
-        }
-        let rows = table::Entity::find()
-            .filter(all)
-            .order_by_desc(table::Column::Id)
-            .limit(request.rows())
-            .all(self.store.reader())
-            .await
-            .map_err(failed("list messages"))?;
-        Page::cut(rows, request, |row| row.id.clone(), |row| Claimed::from(row).message())
+        Page::newest::<table::Entity>(
+            self.store,
+            all,
+            table::Column::Id,
+            |row| row.id.clone(),
+            request,
+            "list messages",
+            |row| Claimed::from(row).message(),
+        )
+        .await
     }
 }
 

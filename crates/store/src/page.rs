@@ -2,8 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::StoreError;
+use crate::error::failed;
+use crate::{Store, StoreError};
 
 /// Items of a page that asks for none in particular.
 const DEFAULT_LIMIT: u32 = 50;
@@ -103,6 +105,30 @@ impl<T> Page<T> {
         let next = if more { rows.last().map(|row| Cursor::of(&sort_key(row))) } else { None };
         let items = rows.into_iter().map(read).collect::<Result<_, _>>()?;
         Ok(Self { items, next })
+    }
+
+    /// The page of the rows that are `wanted`, the newest first: their `id` tells when they were made.
+    pub(crate) async fn newest<E: EntityTrait>(
+        store: &Store,
+        wanted: Condition,
+        id: E::Column,
+        id_of: impl Fn(&E::Model) -> String,
+        request: &PageRequest,
+        doing: &'static str,
+        read: impl FnMut(E::Model) -> Result<T, StoreError>,
+    ) -> Result<Self, StoreError> {
+        let wanted = match request.sort_key()? {
+            Some(before) => wanted.add(id.lt(before)),
+            None => wanted,
+        };
+        let rows = E::find()
+            .filter(wanted)
+            .order_by_desc(id)
+            .limit(request.rows())
+            .all(store.reader())
+            .await
+            .map_err(failed(doing))?;
+        Self::cut(rows, request, id_of, read)
     }
 
     /// The same page of other items.

@@ -4,8 +4,7 @@ use echobase_types::principal::{Principal, PrincipalKind, Role, Scope};
 use echobase_types::{KeyId, PrincipalId, TenantId, Timestamp};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _,
+    ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
 };
 
 use crate::column::{parse, time, word};
@@ -113,15 +112,17 @@ impl Principals<'_> {
 
     /// The principals of a tenant, newest first.
     pub async fn page(&self, tenant: &TenantId, request: &PageRequest) -> Result<Page<Account>, StoreError> {
-        let mut query = table::Entity::find()
-            .filter(table::Column::Tenant.eq(tenant.as_str()))
-            .order_by_desc(table::Column::Id)
-            .limit(request.rows());
-        if let Some(before) = request.sort_key()? {
-            query = query.filter(table::Column::Id.lt(before));
-        }
-        let rows = query.all(self.store.reader()).await.map_err(failed("list principals"))?;
-        Page::cut(rows, request, |row| row.id.clone(), read)
+        let all = Condition::all().add(table::Column::Tenant.eq(tenant.as_str()));
+        Page::newest::<table::Entity>(
+            self.store,
+            all,
+            table::Column::Id,
+            |row| row.id.clone(),
+            request,
+            "list principals",
+            read,
+        )
+        .await
     }
 
     /// How many principals a tenant has.

@@ -1,4 +1,5 @@
-import { nextTick, ref, watch, type Ref } from 'vue';
+import { computed, nextTick, ref, watch, type ComputedRef, type Ref } from 'vue';
+import { useRouter } from 'vue-router';
 import { useShortcuts } from './shortcuts';
 
 /** `j`, `k` and Enter over the rows of a list. Rows carry `data-row` with their number. */
@@ -30,4 +31,20 @@ export function useRows(size: () => number, open: (row: number) => void, group =
   }
 
   return at;
+}
+
+/** A list that is narrowed by what is typed: the rows whose `text` holds it, each opened at `path/id`. */
+export function useFind<T extends { id: string }>(
+  items: () => readonly T[] | null | undefined,
+  text: (item: T) => string,
+  path: string,
+): { q: Ref<string>; rows: ComputedRef<T[]>; open: (row: number) => void; at: Ref<number> } {
+  const router = useRouter();
+  const q = ref('');
+  const rows = computed(() => (items() ?? []).filter((item) => text(item).toLowerCase().includes(q.value.trim().toLowerCase())));
+  function open(row: number): void {
+    const one = rows.value[row];
+    if (one) void router.push(`${path}/${one.id}`);
+  }
+  return { q, rows, open, at: useRows(() => rows.value.length, open) };
 }

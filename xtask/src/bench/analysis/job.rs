@@ -76,6 +76,10 @@ const fn detect(name: &'static str, set: &'static [&'static str], command: &'sta
     Job { name, script: "score.py", option: "--detector", command, arguments: set }
 }
 
+const fn foresee(name: &'static str, command: &'static str, set: &'static [&'static str]) -> Job {
+    Job { name, script: "collapse.py", option: "--predictor", command, arguments: set }
+}
+
 const ON_NAB: &[&str] = &["--set", "nab"];
 const ON_ASD: &[&str] = &["--set", "asd"];
 const BY_DEFAULT: &str = "detect {in} {out}";
@@ -93,20 +97,8 @@ pub const ASD: Job = detect("asd-2", ON_ASD, BY_DEFAULT);
 pub const ASD_HALF: Job = detect("asd-0.5", ON_ASD, AT_HALF);
 pub const ASD_SEVEN: Job = detect("asd-7", ON_ASD, AT_SEVEN);
 pub const ASD_TWENTY: Job = detect("asd-20", ON_ASD, AT_TWENTY);
-pub const COLLAPSE: Job = Job {
-    name: "collapse",
-    script: "collapse.py",
-    option: "--predictor",
-    command: "risk {in} {out} --horizon 60",
-    arguments: &["--set", "open"],
-};
-pub const TURBOFAN: Job = Job {
-    name: "turbofan",
-    script: "collapse.py",
-    option: "--predictor",
-    command: "risk {in} {out} --horizon 30",
-    arguments: &["--set", "cmapss_open"],
-};
+pub const COLLAPSE: Job = foresee("collapse", "risk {in} {out} --horizon 60", &["--set", "open"]);
+pub const TURBOFAN: Job = foresee("turbofan", "risk {in} {out} --horizon 30", &["--set", "cmapss_open"]);
 pub const STABILITY: Job = Job {
     name: "stability",
     script: "stability.py",
