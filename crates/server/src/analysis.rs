@@ -121,6 +121,20 @@ impl Analysis {
         answer.ok_or_else(|| Failure::new(ErrorKind::Unavailable, busy))
     }
 
+    /// Has the engine of a tenant learn what is stored already, after all that it was told before, without waiting for
+    /// it. While the engine reads history for longer than a request may last, it is left to the next start.
+    pub(crate) async fn tell<T>(
+        &self,
+        tenant: &TenantId,
+        tell: impl FnOnce(&mut Engine) -> T + Send + 'static,
+    ) {
+        let tell = move |engine: &mut Engine| drop(tell(engine));
+        let fed = Fed { tenant: tenant.clone(), what: Food::Ask(Box::new(tell)) };
+        if tokio::time::timeout(PATIENCE, self.feed.send(fed)).await.is_err() {
+            warn!(tenant = %tenant, "the analysis is busy: what was said is kept, and taught at the next start");
+        }
+    }
+
     /// The latest verdict on a resource.
     pub(crate) fn of(&self, tenant: &TenantId, resource: &ResourceId) -> Option<Arc<Latest>> {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);

@@ -81,7 +81,7 @@ pub(crate) async fn report(app: &App, caller: &Caller, draft: ChangeDraft) -> An
     app.store.changes().note(caller.tenant(), std::slice::from_ref(&change), told, now).await?;
     let resource = change.resource_id.clone();
     let (at, kind) = (change.at, change.kind);
-    app.analysis.ask(caller.tenant(), move |engine| engine.changed(&resource, at, kind)).await?;
+    app.analysis.tell(caller.tenant(), move |engine| engine.changed(&resource, at, kind)).await;
     Ok(change)
 }
 

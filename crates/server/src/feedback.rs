@@ -15,6 +15,7 @@ use echobase_types::assessment::Anomaly;
 use echobase_types::incident::{Incident, NewReference};
 use echobase_types::ledger::EntryDraft;
 use echobase_types::{ErrorKind, ReferenceId, ResourceId, TenantId};
+use tracing::warn;
 
 use crate::app::App;
 use crate::guard::Caller;
@@ -76,12 +77,19 @@ pub(crate) async fn recall(
     .await
 }
 
-/// Hands the labels of a resource to the engine that watches it.
-pub(crate) async fn teach(app: &App, tenant: &TenantId, resource: &ResourceId) -> Answer<()> {
+/// Hands the labels of a resource to the engine that watches it. They are kept already, and read again at the next start:
+/// what goes wrong here is told in the log and fails nobody's request.
+pub(crate) async fn teach(app: &App, tenant: &TenantId, resource: &ResourceId) {
     let filter = IncidentFilter { resource: Some(resource.clone()), ..IncidentFilter::default() };
-    let labels = app.store.incidents().all(tenant, &filter).await?;
-    let resource = resource.clone();
-    app.analysis.ask(tenant, move |engine| engine.teach(&resource, &labels)).await
+    match app.store.incidents().all(tenant, &filter).await {
+        Ok(labels) => {
+            let resource = resource.clone();
+            app.analysis.tell(tenant, move |engine| engine.teach(&resource, &labels)).await;
+        }
+        Err(error) => {
+            warn!(tenant = %tenant, resource = %resource, error = %error, "labels not taught before the next start")
+        }
+    }
 }
 
 /// Takes the present level of a metric, or of all, as its reference.
@@ -118,8 +126,8 @@ pub(crate) async fn rereference(
     app.store.references().insert(caller.tenant(), &new, told.into()).await?;
     let (resource, metric) = (new.resource_id.clone(), new.metric.clone());
     app.analysis
-        .ask(caller.tenant(), move |engine| engine.rereference(&resource, metric.as_deref(), now))
-        .await?;
+        .tell(caller.tenant(), move |engine| engine.rereference(&resource, metric.as_deref(), now))
+        .await;
     Ok(new)
 }
 

@@ -1,6 +1,8 @@
 //! Labels from people, and how the verdicts held against them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
 
 use echobase_analysis::calibration::{BINS, Evaluation, Failure as Failed, Foreseen, Reliability, Said};
 use echobase_analysis::feedback::WHOLE;
@@ -104,7 +106,7 @@ pub(crate) async fn keep(app: &App, caller: &Caller, draft: IncidentDraft) -> An
         .fact("target", incident.resource_id.to_string())
         .fact("started_at", started_at.to_string());
     app.store.incidents().insert(caller.tenant(), &incident, told.into()).await?;
-    feedback::teach(app, caller.tenant(), &incident.resource_id).await?;
+    feedback::teach(app, caller.tenant(), &incident.resource_id).await;
     Ok(incident)
 }
 
@@ -113,7 +115,8 @@ pub(crate) async fn take_back(app: &App, caller: &Caller, id: IncidentId) -> Ans
     let told = EntryDraft::new(caller.actor(), "incident.remove", "incident", id);
     let resource = app.store.incidents().get(caller.tenant(), id).await?.resource_id;
     app.store.incidents().remove(caller.tenant(), id, told.into(), app.now()).await?;
-    feedback::teach(app, caller.tenant(), &resource).await
+    feedback::teach(app, caller.tenant(), &resource).await;
+    Ok(())
 }
 
 /// The model card of the collapse risk over stored verdicts.
@@ -127,7 +130,7 @@ pub(crate) async fn card(app: &App, tenant: &TenantId, from: Timestamp, to: Time
         }
         tokio::task::yield_now().await;
     }
-    let failures = failures(app, tenant, from, to).await?;
+    let failures = failures(app, tenant, from..to).await?;
     let level = app.config.oncall.rules.risk_warning;
     let mut evaluation = Evaluation::new(horizon, app.config.cycle.store_at_least_every * 2, level);
     let (resources, mut leads) = (said.len() as u64, Vec::new());
@@ -167,19 +170,30 @@ fn lead(id: IncidentId, resource: &ResourceId, foreseen: &Foreseen) -> LeadTime 
     }
 }
 
-/// When which resource failed, as people said.
+/// From when to when it was, as was said; without an end it counts as one horizon long, on the card as in learning.
+pub(crate) fn lasted(incident: &Incident, horizon: Duration) -> Failed {
+    Failed { from: incident.started_at, to: incident.ended_at.unwrap_or(incident.started_at + horizon) }
+}
+
+/// When which resource failed, as people said: what reaches into `span`.
 async fn failures(
     app: &App,
     tenant: &TenantId,
-    from: Timestamp,
-    to: Timestamp,
+    span: Range<Timestamp>,
 ) -> Answer<BTreeMap<ResourceId, Vec<(IncidentId, Failed)>>> {
-    let real = IncidentFilter { label: Some(IncidentLabel::Real), since: Some(from), resource: None };
+    let horizon = app.config.analysis.horizon;
+    let real = IncidentFilter {
+        label: Some(IncidentLabel::Real),
+        reaching: Some(span.start - horizon),
+        ..IncidentFilter::default()
+    };
     let mut failures: BTreeMap<ResourceId, Vec<(IncidentId, Failed)>> = BTreeMap::new();
     for incident in app.store.incidents().all(tenant, &real).await?.into_iter().filter(|i| i.metric.is_none())
     {
-        let failed = Failed { from: incident.started_at, to: incident.ended_at.unwrap_or(to) };
-        failures.entry(incident.resource_id).or_default().push((incident.id, failed));
+        let failed = lasted(&incident, horizon);
+        if failed.to > span.start && failed.from < span.end {
+            failures.entry(incident.resource_id).or_default().push((incident.id, failed));
+        }
     }
     Ok(failures)
 }
@@ -188,7 +202,7 @@ fn written(
     held: Reliability,
     resources: u64,
     (from, to): (Timestamp, Timestamp),
-    horizon: std::time::Duration,
+    horizon: Duration,
     alert_level: f64,
 ) -> ModelCard {
     let known = held.failures > 0;

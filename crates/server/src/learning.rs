@@ -213,16 +213,23 @@ async fn look(app: &App) -> Answer<()> {
         return Ok(());
     }
     for tenant in app.store.tenants().ids().await? {
-        let looked = app.store.settings().get(&tenant, LOOKED).await?;
-        let looked = looked.and_then(|t| t.parse().ok()).map_or(Timestamp::EPOCH, Timestamp::from_micros);
-        let since = Some(app.now() - app.config.learning.history);
-        let filter = IncidentFilter { since, ..IncidentFilter::default() };
-        let labels = app.store.incidents().all(&tenant, &filter).await?;
-        let is_free = !lock(&app.learning.busy).contains(&tenant);
-        let is_new = |l: &&Incident| l.metric.is_none() && l.labelled_at > looked;
-        if is_free && labels.iter().filter(is_new).count() >= wanted {
-            order(app, &tenant, Actor::system("learning")).await?;
+        if let Err(error) = look_at(app, &tenant, wanted).await {
+            warn!(tenant = %tenant, error = error.0.detail, "new labels not looked at; tried again later");
         }
+    }
+    Ok(())
+}
+
+async fn look_at(app: &App, tenant: &TenantId, wanted: usize) -> Answer<()> {
+    let looked = app.store.settings().get(tenant, LOOKED).await?;
+    let looked = looked.and_then(|t| t.parse().ok()).map_or(Timestamp::EPOCH, Timestamp::from_micros);
+    let reaching = Some(app.now() - app.config.learning.history);
+    let filter = IncidentFilter { reaching, ..IncidentFilter::default() };
+    let labels = app.store.incidents().all(tenant, &filter).await?;
+    let is_free = !lock(&app.learning.busy).contains(tenant);
+    let is_new = |l: &&Incident| l.metric.is_none() && l.labelled_at > looked;
+    if is_free && labels.iter().filter(is_new).count() >= wanted {
+        order(app, tenant, Actor::system("learning")).await?;
     }
     Ok(())
 }

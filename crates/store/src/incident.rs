@@ -25,8 +25,8 @@ pub struct IncidentFilter {
     pub resource: Option<ResourceId>,
     /// With this label.
     pub label: Option<IncidentLabel>,
-    /// Begun at this time or later.
-    pub since: Option<Timestamp>,
+    /// Begun or ended at this time or later. Of one without an end its begin counts.
+    pub reaching: Option<Timestamp>,
 }
 
 impl IncidentFilter {
@@ -38,8 +38,11 @@ impl IncidentFilter {
         if let Some(label) = self.label {
             all = all.add(table::Column::Label.eq(label.as_str()));
         }
-        if let Some(since) = self.since {
-            all = all.add(table::Column::StartedAt.gte(since.as_micros()));
+        if let Some(from) = self.reaching {
+            let (started, ended) = (table::Column::StartedAt, table::Column::EndedAt);
+            let reaches =
+                Condition::any().add(started.gte(from.as_micros())).add(ended.gte(from.as_micros()));
+            all = all.add(reaches);
         }
         all
     }

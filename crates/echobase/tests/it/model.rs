@@ -105,12 +105,15 @@ async fn a_model_is_learned_from_labels_judged_used_after_a_kill_and_rolled_back
     let again = world.request(Method::POST, "/api/v1/models:rollback").send().await.unwrap();
     json_of(again, StatusCode::CONFLICT).await;
     assert_eq!(world.get("/api/v1/models/risk-1").await["state"], "retired");
+    let again = world.request(Method::POST, "/api/v1/models/risk-1:promote").send().await.unwrap();
+    let again = json_of(again, StatusCode::OK).await;
+    assert_eq!(again["state"], "champion", "what was rolled back can be put in use again: {again}");
 
     let entries = world.get("/api/v1/ledger/entries?action=model.").await;
     let mut told: Vec<&str> =
         entries["items"].as_array().unwrap().iter().map(|e| e["action"].as_str().unwrap()).collect();
     told.reverse();
-    let way = ["train", "trained", "train", "challenge", "trained", "promote", "rollback"];
+    let way = ["train", "trained", "train", "challenge", "trained", "promote", "rollback", "promote"];
     assert_eq!(told, way.map(|w| format!("model.{w}")), "{entries}");
     let report = world.post("/api/v1/ledger:verify", &json!({})).await;
     assert_eq!(report["intact"], json!(true), "{report}");

@@ -201,10 +201,6 @@ pub struct CycleConfig {
     #[serde(with = "length")]
     #[schemars(with = "String")]
     pub replay: Duration,
-    /// A resource without a signal for this long is no longer judged. Default: "6h".
-    #[serde(with = "length")]
-    #[schemars(with = "String")]
-    pub forget_after: Duration,
 }
 
 impl Default for CycleConfig {
@@ -213,7 +209,6 @@ impl Default for CycleConfig {
             every: Duration::from_secs(10),
             store_at_least_every: Duration::from_secs(60),
             replay: Duration::from_secs(2 * 3_600),
-            forget_after: Duration::from_secs(6 * 3_600),
         }
     }
 }

@@ -37,11 +37,11 @@ struct Work<'a> {
 pub(super) async fn work(app: &App, order: &Order, shutdown: &CancellationToken) -> Answer<Ended> {
     let (tenant, now) = (&order.tenant, app.now());
     let span = (now - app.config.learning.history, now);
-    let filter = IncidentFilter { since: Some(span.0), ..IncidentFilter::default() };
+    let filter = IncidentFilter { reaching: Some(span.0), ..IncidentFilter::default() };
     let labels = app.store.incidents().all(tenant, &filter).await?;
-    remember(app, tenant, &labels).await?;
     let lessons = match history::read(app, order, &labels, span, shutdown).await? {
         Read::Whole(lessons) => lessons,
+        Read::Cut(Ended::Cancelled) => return cancelled(app, tenant, &labels).await,
         Read::Cut(ended) => return Ok(ended),
     };
     let mut work = Work {
@@ -58,10 +58,12 @@ pub(super) async fn work(app: &App, order: &Order, shutdown: &CancellationToken)
     work.judge_challenger().await?;
     let words = "fitting and judging a new version";
     if app.store.jobs().progress(tenant, order.job, Some(0.95), words, app.now()).await? == Cancel::Asked {
-        return Ok(Ended::Cancelled);
+        return cancelled(app, tenant, &labels).await;
     }
     work.make_challenger().await?;
     refresh(app, tenant).await?;
+    // Only now: labels of a training that did not come to its end are looked at again.
+    remember(app, tenant, &labels).await?;
     Ok(Ended::Done(work.told.join(". ")))
 }
 
@@ -75,6 +77,12 @@ async fn remember(app: &App, tenant: &TenantId, labels: &[Incident]) -> Answer<(
     let text = newest.as_micros().to_string();
     app.store.settings().set(tenant, LOOKED, &text, Trail::none(), app.now()).await?;
     Ok(())
+}
+
+/// Who cancels a training does not want it to begin again by itself for the same labels.
+async fn cancelled(app: &App, tenant: &TenantId, labels: &[Incident]) -> Answer<Ended> {
+    remember(app, tenant, labels).await?;
+    Ok(Ended::Cancelled)
 }
 
 impl Work<'_> {
@@ -116,7 +124,7 @@ impl Work<'_> {
         if let Ok(why) = learning::better(&own, &champions) {
             let why = format!("on {} failures that it has never seen: {why}", own.failures);
             let by = Actor::system("learning");
-            put_in_use(self.app, &self.order.tenant, self.champion.as_ref(), &challenger, &why, by).await?;
+            put_in_use(self.app, &self.order.tenant, &challenger, &why, by).await?;
             self.told.push(format!("{} is in use: {why}", written::name(challenger.version)));
             self.champion = Some(challenger);
             self.challenger = None;
@@ -224,19 +232,12 @@ fn challenged(by: &Actor, new: &ModelVersion) -> EntryDraft {
         .fact("reason", new.decision.as_str())
 }
 
-/// Puts a version in the place of the champion.
-async fn put_in_use(
-    app: &App,
-    tenant: &TenantId,
-    champion: Option<&ModelVersion>,
-    new: &ModelVersion,
-    why: &str,
-    by: Actor,
-) -> Answer<()> {
+/// Puts a version in the place of the champion, be that usable or not.
+async fn put_in_use(app: &App, tenant: &TenantId, new: &ModelVersion, why: &str, by: Actor) -> Answer<()> {
     let name = written::name(new.version);
     let mut decisions = Vec::new();
     let mut entries = Vec::new();
-    if let Some(old) = champion {
+    if let Some(old) = app.store.models().in_state(tenant, ModelState::Champion).await? {
         let words = format!("{name} took its place");
         entries.push(entry(&by, "model.retire", old.version, &words));
         decisions.push(Decision { version: old.version, from: old.state, to: ModelState::Retired, words });
@@ -295,8 +296,7 @@ pub(crate) async fn promote(app: &App, caller: &Caller, version: u32) -> Answer<
         let words = format!("{} is in use already", written::name(version));
         return Err(Failure::new(ErrorKind::Conflict, words));
     }
-    let champion = app.store.models().in_state(tenant, ModelState::Champion).await?;
-    put_in_use(app, tenant, champion.as_ref(), &new, "by hand", caller.actor()).await?;
+    put_in_use(app, tenant, &new, "by hand", caller.actor()).await?;
     Ok(app.store.models().get(tenant, version).await?)
 }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ended, Order};
 use crate::app::App;
+use crate::incident::lasted;
 use crate::problem::Answer;
 
 /// Verdicts per horizon.
@@ -94,16 +95,17 @@ fn judge(
     engine.take_dependencies();
 }
 
-/// What people said, by resource. An incident without an end counts as one horizon long; what was noise or expected
+/// What people said, by resource. What was noise or expected
 /// may have been warned of up to a horizon before. A label that names a metric judges an anomaly of it and says nothing of
 /// whether the resource failed.
 fn lessons(labels: &[Incident], horizon: Duration) -> BTreeMap<ResourceId, Lesson> {
     let mut all: BTreeMap<ResourceId, Truth> = BTreeMap::new();
     for label in labels.iter().filter(|label| label.metric.is_none()) {
-        let (from, to) = (label.started_at, label.ended_at.unwrap_or(label.started_at + horizon));
+        let failed = lasted(label, horizon);
+        let Failed { from, to } = failed;
         let truth = all.entry(label.resource_id.clone()).or_default();
         match label.label {
-            IncidentLabel::Real => truth.failures.push(Failed { from, to }),
+            IncidentLabel::Real => truth.failures.push(failed),
             IncidentLabel::Noise => truth.noise.push(Span { from: from - horizon, to }),
             IncidentLabel::Expected => truth.expected.push(Span { from: from - horizon, to }),
         }

@@ -49,7 +49,7 @@ async fn list(
     let filter = IncidentFilter {
         resource: query.resource_id.as_deref().map(str::parse).transpose()?,
         label: query.label.as_deref().map(incident::label_of).transpose()?,
-        since: None,
+        reaching: None,
     };
     let request = super::page(query.cursor, query.limit)?;
     let page = app.store.incidents().page(caller.tenant(), &filter, &request).await?;

@@ -4,6 +4,7 @@
 mod crash;
 mod fixture;
 mod identity;
+mod incident;
 mod isolation;
 mod ledger;
 mod model;
