@@ -36,7 +36,8 @@ const REPEAT: Duration = Duration::from_secs(60);
 pub struct Counts {
     /// Points, histograms and spans that were learned.
     pub taken: u64,
-    /// Points at or before the newest of their series, and spans older than the interval before: not learned.
+    /// Points at or before the newest of their series, and spans of an interval before the newest that is over: not
+    /// learned.
     pub late: u64,
     /// Values that were not finite: never stored.
     pub not_finite: u64,
@@ -81,6 +82,8 @@ pub struct Engine {
     /// Metrics to follow, of resources that are yet to be seen.
     followed: BTreeMap<ResourceId, (String, Timestamp)>,
     counts: Counts,
+    /// The time of the last judgement.
+    judged: Option<Timestamp>,
 }
 
 /// One row of a batch, in the order in which it is learned.
@@ -122,6 +125,7 @@ impl Engine {
             kept: BTreeMap::new(),
             followed: BTreeMap::new(),
             counts: Counts::default(),
+            judged: None,
         }
     }
 
@@ -233,7 +237,8 @@ impl Engine {
                 }
             }
             if let Some(watched) = self.resources.get_mut(&resource.id) {
-                watched.take_span(span, self.config.span_interval, &self.limits, &mut self.counts);
+                let interval = self.config.span_interval;
+                watched.take_span(span, interval, self.judged, &self.limits, &mut self.counts);
             }
         }
     }
@@ -269,6 +274,7 @@ impl Engine {
     /// the wall clock when live, the time of the newest row when replaying. The score of a dependency is that of the
     /// cycle before, so that cycles of dependencies end.
     pub fn assess(&mut self, now: Timestamp) -> Vec<Assessment> {
+        self.judged = self.judged.max(Some(now));
         let mut all = Vec::with_capacity(self.resources.len());
         let mut gone = Vec::new();
         let mut worst: BTreeMap<&ResourceId, (&ResourceId, f64)> = BTreeMap::new();

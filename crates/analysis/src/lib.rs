@@ -23,6 +23,7 @@ pub mod precursor;
 pub mod risk;
 pub mod sli;
 pub mod stability;
+pub mod steps;
 pub mod vital;
 
 mod anomaly;

@@ -43,6 +43,14 @@ impl Sketch {
         self.total += count;
     }
 
+    /// Adds the values of another sketch.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (bucket, more) in self.counts.iter_mut().zip(other.counts.iter()) {
+            *bucket += more;
+        }
+        self.total += other.total;
+    }
+
     /// Multiplies all counts by `keep` (0..=1).
     pub(crate) fn fade(&mut self, keep: f32) {
         for bucket in self.counts.iter_mut() {

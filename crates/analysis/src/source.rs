@@ -295,18 +295,18 @@ impl Source {
         self.dirty = Some(point.time);
     }
 
-    /// Takes one request of a span; `failed` is 1 or 0.
-    pub(crate) fn add_request(&mut self, failed: f64) {
+    /// Takes the requests of an interval of spans, and how many of them failed.
+    pub(crate) fn add_requests(&mut self, came: f64, failed: f64) {
         if let Kind::Traffic { requests, failures, .. } = &mut self.kind {
-            *requests += 1.0;
+            *requests += came;
             *failures += failed;
         }
     }
 
-    /// Takes one duration of a span, in seconds.
-    pub(crate) fn add_duration(&mut self, seconds: f64) {
+    /// Takes how long they took, in seconds.
+    pub(crate) fn add_durations(&mut self, seconds: &Sketch) {
         if let Kind::Durations { sketch, is_new } = &mut self.kind {
-            sketch.add(seconds);
+            sketch.merge(seconds);
             *is_new = true;
         }
     }

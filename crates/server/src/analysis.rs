@@ -8,13 +8,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use echobase_analysis::Engine;
 use echobase_analysis::change_event::ChangeWatch;
+use echobase_analysis::steps::Steps;
 use echobase_api::live::LiveEvent;
 use echobase_controller::Sensor;
 use echobase_controller::planner::Surroundings;
 use echobase_store::Store;
 use echobase_telemetry::AssessmentRow;
 use echobase_types::assessment::{Anomaly, Assessment};
-use echobase_types::{Dependency, ErrorKind, Resource, ResourceId, SignalBatch, TenantId, Timestamp};
+use echobase_types::{
+    AnomalyId, Dependency, ErrorKind, Resource, ResourceId, SignalBatch, TenantId, Timestamp,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -278,6 +281,14 @@ impl Shard {
         self.engine.observe(batch);
     }
 
+    /// Judges a moment of history, as it was judged when it happened: what the engine follows from cycle to cycle is
+    /// followed again. Of every anomaly the last that is said of it counts.
+    fn relive(&mut self, at: Timestamp, found: &mut BTreeMap<(ResourceId, AnomalyId), Anomaly>) {
+        let _ = self.engine.assess(at);
+        let said = self.engine.take_transitions();
+        found.extend(said.into_iter().map(|(resource, anomaly)| ((resource, anomaly.id), anomaly)));
+    }
+
     fn take(&mut self, batch: &SignalBatch, now: Timestamp) {
         self.learn(batch, now);
         for resource in &batch.resources {
@@ -318,6 +329,8 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
     };
     for tenant in &tenants {
         let mut rows = 0;
+        let mut steps = Steps::new(app.config.cycle.every);
+        let mut found = BTreeMap::new();
         let shard = shard(&mut shards, app, tenant);
         if let Err(error) = crate::feedback::recall(app, tenant, None, &mut shard.engine).await {
             warn!(tenant = %tenant, error = error.0.detail, "the analysis starts without what it was taught");
@@ -341,7 +354,15 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
                 Ok(Some(batch)) => {
                     rows += batch.rows();
                     app.intake.budget.remember(tenant, &batch);
-                    shard.learn(&batch, app.now());
+                    tokio::task::block_in_place(|| {
+                        let mut cut = steps.cut(batch);
+                        while let Some((over, rows)) = cut.next() {
+                            if let Some(at) = over {
+                                shard.relive(at, &mut found);
+                            }
+                            shard.learn(rows, app.now());
+                        }
+                    });
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -355,12 +376,12 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
         }
         app.learning.lay_over(tenant, &mut shard.engine);
         // What was found in history was told when it happened, all but what came to its end while nobody looked.
-        let _ = shard.engine.assess(app.now());
-        let found = shard.engine.take_transitions();
+        shard.relive(app.now(), &mut found);
+        let found = found.into_iter().map(|((resource, _), anomaly)| (resource, anomaly));
         match crate::history::told_anomalies(app, tenant, since).await {
             Ok(told) => {
                 let news = |t: &(ResourceId, Anomaly)| !told.contains(&crate::history::Told::of(&t.1));
-                tell_anomalies(app, tenant, found.into_iter().filter(news).collect()).await;
+                tell_anomalies(app, tenant, found.filter(news).collect()).await;
             }
             Err(error) => {
                 warn!(tenant = %tenant, error = error.0.detail, "anomalies of the time away are not told")

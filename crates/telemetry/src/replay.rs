@@ -1,7 +1,7 @@
 //! Reading stored signals back in time order, in windows small enough for memory: to rebuild the analysis after
 //! a restart, and to back-test playbooks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Float64Type, TimestampMicrosecondType, UInt8Type, UInt64Type};
@@ -51,13 +51,18 @@ impl Wanted {
 }
 
 /// Stored signals, oldest first. Each batch spans at most five minutes and has its series and resources; its
-/// rows are in order of time. What is appended after the start of a replay is not in it.
+/// rows are in order of time. A span is there when it ended, as it was when it was sent: one that began before the
+/// replay, or ended after it, is not in it. What is appended after the start of a replay is not in it.
 pub struct Replay {
     telemetry: Telemetry,
     tenant: TenantId,
     reader: SessionContext,
     windows: Windows,
     wanted: Option<Wanted>,
+    /// Where the replay ends.
+    to: i64,
+    /// Spans that began and did not end yet, by their end.
+    running: BTreeMap<i64, Vec<(ResourceId, Span)>>,
     ready: VecDeque<SignalBatch>,
 }
 
@@ -143,6 +148,8 @@ impl Telemetry {
             tenant: tenant.clone(),
             reader: self.reader(tenant)?,
             windows: Windows::new(snapshots, since.as_micros(), to.as_micros()),
+            to: to.as_micros(),
+            running: BTreeMap::new(),
             ready: VecDeque::new(),
         })
     }
@@ -168,10 +175,10 @@ impl AssessmentReplay {
     pub async fn next(&mut self) -> Result<Option<Vec<AssessmentRow>>, TelemetryError> {
         while let Some((from, to)) = self.windows.next() {
             let (reader, snapshot) = (self.reader.clone(), self.windows.snapshots[0].clone());
-            let batches = self.telemetry.read(window(reader, snapshot, from, to, None)).await?;
-            let rows: Vec<_> = batches.iter().flat_map(read::assessments).collect();
-            if !rows.is_empty() {
-                return Ok(Some(rows));
+            let batches = self.telemetry.read(rows(reader, snapshot, from, to, None)).await?;
+            let verdicts: Vec<_> = batches.iter().flat_map(read::assessments).collect();
+            if !verdicts.is_empty() {
+                return Ok(Some(verdicts));
             }
         }
         Ok(None)
@@ -185,34 +192,46 @@ impl Replay {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(batch));
             }
-            let Some((from, to)) = self.windows.next() else { return Ok(None) };
+            let window = self.windows.next();
+            if window.is_none() && self.running.is_empty() {
+                return Ok(None);
+            }
+            // After the last window there are only spans that still run.
+            let (from, to) = window.unwrap_or((self.to, self.to));
+            let snapshots = window.map(|_| self.windows.snapshots.clone()).unwrap_or_default();
             let mut read = Vec::new();
-            for snapshot in self.windows.snapshots.clone() {
+            for snapshot in snapshots {
                 let table = snapshot.table;
                 if snapshot.rows_between(from, to) == 0 {
                     continue;
                 }
                 let only = self.wanted.as_ref().and_then(|wanted| wanted.rows(table));
-                let rows = window(self.reader.clone(), snapshot, from, to, only);
+                let rows = rows(self.reader.clone(), snapshot, from, to, only);
                 let batches = self.telemetry.read(rows).await?;
                 read.push((table, batches));
             }
             let state = self.telemetry.inner.shared.read();
             let Some(tenant) = state.tenants.get(&self.tenant) else { return Ok(None) };
-            let mut slices = Slices { from, dictionary: &tenant.dictionary, slices: Vec::new() };
+            let running = std::mem::take(&mut self.running);
+            let mut slices =
+                Slices { from, dictionary: &tenant.dictionary, running, slices: BTreeMap::new() };
             for (table, batches) in read {
                 for batch in batches {
                     slices.add(table, &batch);
                 }
             }
-            let batches = slices.slices.into_iter().flatten().map(|s| s.batch);
+            slices.end_spans(to);
+            if window.is_some() {
+                self.running = slices.running;
+            }
+            let batches = slices.slices.into_values().map(|s| s.batch);
             self.ready = batches.filter(|b| !b.is_empty()).collect();
         }
     }
 }
 
 /// The rows of a window, or those of them that fit `only`, in order of time.
-async fn window(
+async fn rows(
     reader: SessionContext,
     snapshot: Snapshot,
     from: i64,
@@ -230,7 +249,9 @@ async fn window(
 struct Slices<'a> {
     from: i64,
     dictionary: &'a Dictionary,
-    slices: Vec<Option<Slice>>,
+    running: BTreeMap<i64, Vec<(ResourceId, Span)>>,
+    /// By how many times five minutes they are after `from`.
+    slices: BTreeMap<i64, Slice>,
 }
 
 #[derive(Default)]
@@ -285,11 +306,20 @@ impl Slice {
 
 impl Slices<'_> {
     fn at(&mut self, time: i64) -> &mut Slice {
-        let n = usize::try_from((time - self.from) / SLICE).unwrap_or(0);
-        if self.slices.len() <= n {
-            self.slices.resize_with(n + 1, || None);
+        self.slices.entry((time.saturating_sub(self.from)).div_euclid(SLICE)).or_default()
+    }
+
+    /// Hands out the spans that ended before `to`.
+    fn end_spans(&mut self, to: i64) {
+        let still = self.running.split_off(&to);
+        let dictionary = self.dictionary;
+        for (end, spans) in std::mem::replace(&mut self.running, still) {
+            let slice = self.at(end);
+            for (id, mut span) in spans {
+                span.resource = slice.resource(&id, dictionary);
+                slice.batch.spans.push(span);
+            }
         }
-        self.slices[n].get_or_insert_default()
     }
 
     fn add(&mut self, table: Table, batch: &RecordBatch) {
@@ -364,14 +394,12 @@ impl Slices<'_> {
     fn spans(&mut self, batch: &RecordBatch) {
         let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
         let ends = batch.column(1).as_primitive::<TimestampMicrosecondType>();
-        let dictionary = self.dictionary;
         for at in 0..batch.num_rows() {
             let text = |column: usize| text(batch.column(column), at);
             let Ok(id) = ResourceId::new(text(3)) else { continue };
-            let slice = self.at(times.value(at));
-            let resource = slice.resource(&id, dictionary);
-            slice.batch.spans.push(Span {
-                resource,
+            let span = Span {
+                // Known when it ends, and with it its batch.
+                resource: 0,
                 trace_id: text(4).to_owned(),
                 span_id: text(5).to_owned(),
                 parent_span_id: text(6).to_owned(),
@@ -382,7 +410,10 @@ impl Slices<'_> {
                 status: SpanStatus::parse(text(9)).unwrap_or(SpanStatus::Unset),
                 status_message: text(10).to_owned(),
                 attributes: attributes::from_json(text(11)),
-            });
+            };
+            // A clock that went back leaves a span that ends before it began.
+            let end = ends.value(at).max(times.value(at));
+            self.running.entry(end).or_default().push((id, span));
         }
     }
 }

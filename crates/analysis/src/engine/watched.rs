@@ -520,7 +520,7 @@ impl Watched {
         rates.map(Stream::value).reduce(f64::max)
     }
 
-    /// Closes the interval of spans that is over by now.
+    /// Time has come to `now`: what waited for it is evaluated.
     pub(super) fn settle(
         &mut self,
         now: Timestamp,
@@ -528,9 +528,7 @@ impl Watched {
         limits: &Limits,
         counts: &mut Counts,
     ) {
-        if self.spans.is_over(now, interval) {
-            self.close_spans(limits, counts);
-        }
+        self.end_intervals(now, interval, limits, counts);
         self.heed(now, limits);
     }
 

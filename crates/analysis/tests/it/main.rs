@@ -12,4 +12,5 @@ mod noise;
 mod plant;
 mod properties;
 mod quiet;
+mod rebuild;
 mod spans;

@@ -1,5 +1,7 @@
 //! Rates, latency, errors and dependencies from spans alone.
 
+use std::time::Duration;
+
 use echobase_analysis::{AnalysisConfig, Engine};
 use echobase_types::assessment::Vital;
 use echobase_types::signal::{Span, SpanKind, SpanStatus};
@@ -101,4 +103,58 @@ fn a_peer_that_is_a_known_resource_is_a_dependency_even_without_its_server_spans
     batch.spans.retain(|s| s.kind == SpanKind::Client);
     engine.observe(&batch);
     assert_eq!(engine.take_dependencies().len(), 1);
+}
+
+/// The request rate of orders, as judged now.
+fn rate_of_orders(engine: &mut Engine, now: Timestamp) -> Option<f64> {
+    let all = engine.assess(now);
+    let orders = all.iter().find(|a| a.resource_id.as_str() == "service:orders")?;
+    orders.vitals.iter().find(|v| v.vital == Vital::RequestRate).map(|v| v.value)
+}
+
+#[test]
+fn a_sender_whose_clock_is_ahead_does_not_blind_a_resource_to_the_others() {
+    for ahead in [30, 600] {
+        let mut engine = Engine::new(AnalysisConfig::default());
+        let mut noise = Noise::new(4);
+        let mut rates = Vec::new();
+        for t in 0..900 {
+            let now = Timestamp::from_secs(START + t);
+            if t % 10 == 0 {
+                rates.extend(rate_of_orders(&mut engine, now).filter(|_| t > 60));
+            }
+            let mut batch = calls(t, &mut noise, 1.0, 0.0);
+            // Every second call is of the instance that is ahead.
+            for span in batch.spans.iter_mut().filter(|s| s.start.as_micros() / 90_000 % 2 == 0) {
+                span.start = span.start + Duration::from_secs(ahead);
+                span.end = span.end + Duration::from_secs(ahead);
+            }
+            engine.observe(&batch);
+        }
+        assert_eq!(engine.counts().late, 0, "{ahead} s ahead");
+        // Half of the calls at first; what the instance ahead sends counts when its time has come.
+        assert!(rates.len() > 80 && rates.iter().all(|r| (3.5..11.0).contains(r)), "{ahead} s: {rates:?}");
+        assert!(rates.iter().rev().take(15).all(|r| (9.0..11.0).contains(r)), "{ahead} s: {rates:?}");
+    }
+}
+
+#[test]
+fn one_span_far_ahead_takes_nothing_from_the_rest() {
+    let mut engine = Engine::new(AnalysisConfig::default());
+    let mut noise = Noise::new(5);
+    let mut rates = Vec::new();
+    for t in 0..300 {
+        let mut batch = calls(t, &mut noise, 1.0, 0.0);
+        if t == 100 {
+            let mut one = batch.spans[1].clone();
+            one.end = one.end + Duration::from_secs(590);
+            batch.spans.insert(0, one);
+        }
+        engine.observe(&batch);
+        if t % 10 == 9 {
+            rates.extend(rate_of_orders(&mut engine, Timestamp::from_secs(START + t + 1)));
+        }
+    }
+    assert_eq!(engine.counts().late, 0);
+    assert!(rates.len() >= 29 && rates.iter().skip(2).all(|r| (9.0..11.0).contains(r)), "{rates:?}");
 }

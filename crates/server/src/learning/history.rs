@@ -6,9 +6,9 @@ use std::time::Duration;
 use echobase_analysis::Engine;
 use echobase_analysis::calibration::Failure as Failed;
 use echobase_analysis::learning::{Lesson, Span, Truth};
+use echobase_analysis::steps::Steps;
 use echobase_store::job::Cancel;
 use echobase_types::incident::{Incident, IncidentLabel};
-use echobase_types::signal::SignalBatch;
 use echobase_types::{ResourceId, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -47,44 +47,50 @@ pub(super) async fn read(
     let mut engine = Engine::new(app.config.analysis.clone());
     engine.depend(&crate::analysis::configured(app));
     let mut batches = app.telemetry.replay(&order.tenant, from)?;
+    let mut steps = Steps::new(step);
     let mut noted = Instant::now();
     let mut begun: Option<Timestamp> = None;
     while let Some(batch) = batches.next().await? {
         if shutdown.is_cancelled() {
             return Ok(Read::Cut(Ended::Stopping));
         }
-        for (end, slice) in slices(batch, step) {
-            let first = *begun.get_or_insert(end);
-            let at = end.min(to);
-            tokio::task::block_in_place(|| judge(&mut engine, &slice, at, step, horizon, &mut lessons));
-            if noted.elapsed() >= NOTED {
-                noted = Instant::now();
-                let share = at.since(first).as_secs_f64() / to.since(first).as_secs_f64().max(1.0);
-                let words = format!("reading the history of {at}");
-                let jobs = app.store.jobs();
-                if jobs.progress(&order.tenant, order.job, Some(0.9 * share), &words, app.now()).await?
-                    == Cancel::Asked
-                {
-                    return Ok(Read::Cut(Ended::Cancelled));
+        let mut cut = steps.cut(batch);
+        while let Some((over, rows)) = cut.next() {
+            tokio::task::block_in_place(|| {
+                if let Some(at) = over {
+                    judge(&mut engine, at.min(to), step, horizon, &mut lessons);
                 }
+                engine.observe(rows);
+            });
+            let Some(at) = over.filter(|_| noted.elapsed() >= NOTED) else { continue };
+            noted = Instant::now();
+            let first = *begun.get_or_insert(at);
+            let share = at.min(to).since(first).as_secs_f64() / to.since(first).as_secs_f64().max(1.0);
+            let words = format!("reading the history of {at}");
+            let jobs = app.store.jobs();
+            if jobs.progress(&order.tenant, order.job, Some(0.9 * share), &words, app.now()).await?
+                == Cancel::Asked
+            {
+                return Ok(Read::Cut(Ended::Cancelled));
             }
         }
         // Long histories share the runtime with those who wait for answers.
         tokio::task::yield_now().await;
     }
+    if let Some(at) = steps.end() {
+        judge(&mut engine, at.min(to), step, horizon, &mut lessons);
+    }
     Ok(Read::Whole(lessons.into_values().collect()))
 }
 
-/// Learns a slice, and takes down what is said at its end: it holds for a step.
+/// Takes down what is said at the end of a step: it holds for a step.
 fn judge(
     engine: &mut Engine,
-    slice: &SignalBatch,
     at: Timestamp,
     step: Duration,
     horizon: Duration,
     lessons: &mut BTreeMap<ResourceId, Lesson>,
 ) {
-    engine.observe(slice);
     for judged in engine.assess(at) {
         if let Some(evidence) = engine.evidence(&judged.resource_id) {
             lessons.entry(judged.resource_id).or_default().said(at, at + step, evidence, horizon);
@@ -117,34 +123,9 @@ fn lessons(labels: &[Incident], horizon: Duration) -> BTreeMap<ResourceId, Lesso
     all.into_iter().map(|(resource, truth)| (resource, Lesson::new(in_order(truth)))).collect()
 }
 
-/// Cuts a batch into steps, each with its end. A span belongs to the step in which it ended.
-fn slices(batch: SignalBatch, step: Duration) -> Vec<(Timestamp, SignalBatch)> {
-    let width = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
-    let end =
-        |at: Timestamp| Timestamp::from_micros((at.as_micros().div_euclid(width) + 1).saturating_mul(width));
-    let SignalBatch { resources, series, points, histograms, logs, spans } = batch;
-    let mut all: BTreeMap<Timestamp, SignalBatch> = BTreeMap::new();
-    for point in points {
-        all.entry(end(point.time)).or_default().points.push(point);
-    }
-    for histogram in histograms {
-        all.entry(end(histogram.time)).or_default().histograms.push(histogram);
-    }
-    for log in logs {
-        all.entry(end(log.time)).or_default().logs.push(log);
-    }
-    for span in spans {
-        all.entry(end(span.end)).or_default().spans.push(span);
-    }
-    let described =
-        |slice: SignalBatch| SignalBatch { resources: resources.clone(), series: series.clone(), ..slice };
-    all.into_iter().map(|(end, slice)| (end, described(slice))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
-    use echobase_types::signal::MetricPoint;
     use echobase_types::{IncidentId, PrincipalId};
     use uuid::Uuid;
 
@@ -152,17 +133,6 @@ mod tests {
 
     fn at(secs: i64) -> Timestamp {
         Timestamp::from_secs(secs)
-    }
-
-    #[test]
-    fn a_batch_is_cut_so_that_no_verdict_sees_what_comes_after_it() {
-        let point = |secs| MetricPoint { series: 0, time: at(secs), value: 1.0 };
-        let batch = SignalBatch { points: [0, 59, 60, 130].map(point).to_vec(), ..SignalBatch::default() };
-        let cut = slices(batch, Duration::from_secs(60));
-        let seen: Vec<(Timestamp, usize)> =
-            cut.iter().map(|(end, slice)| (*end, slice.points.len())).collect();
-        assert_eq!(seen, [(at(60), 2), (at(120), 1), (at(180), 1)]);
-        assert!(cut.iter().all(|(end, slice)| slice.points.iter().all(|p| p.time < *end)));
     }
 
     #[test]

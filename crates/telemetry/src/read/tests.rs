@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may fail loudly")]
 
 use echobase_types::SignalBatch;
-use echobase_types::signal::{LogRecord, MetricPoint};
+use echobase_types::signal::{LogRecord, MetricPoint, Span};
 
 use super::*;
+use crate::Wanted;
 use crate::testing::{self, Bench, START, at, points, resource, tenant};
 
 fn query(selection: Selection, seconds: i64, max_points: usize) -> PointsQuery {
@@ -178,7 +179,7 @@ async fn a_replay_gives_back_what_was_appended_in_order_of_time() {
         }));
         all.extend(batch.spans.iter().map(|s| {
             let r = &batch.resources[s.resource as usize];
-            (s.start, format!("{:?}", (r, &s.name, s.end, s.kind, s.status, &s.span_id, &s.attributes)))
+            (s.end, format!("{:?}", (r, &s.name, s.start, s.kind, s.status, &s.span_id, &s.attributes)))
         }));
         all
     }
@@ -191,6 +192,7 @@ async fn a_replay_gives_back_what_was_appended_in_order_of_time() {
             assert!(first >= last, "batches are in order");
             last = rows(&batch).iter().map(|r| r.0).max().unwrap();
             assert!(batch.points.windows(2).all(|pair| pair[0].time <= pair[1].time));
+            assert!(batch.spans.windows(2).all(|pair| pair[0].end <= pair[1].end));
             found.extend(rows(&batch));
         }
         let mut expected: Vec<_> = sent.iter().flat_map(rows).filter(|r| r.0 >= at(since)).collect();
@@ -198,4 +200,41 @@ async fn a_replay_gives_back_what_was_appended_in_order_of_time() {
         found.sort();
         assert_eq!(found, expected);
     }
+}
+
+#[tokio::test]
+async fn a_replay_hands_a_span_out_when_it_ended() {
+    let (bench, all) = (Bench::new(), tenant("default"));
+    let telemetry = bench.open().await;
+    let second = |s: i64| at(START + s * 1_000_000);
+    // Points of three hours and a half, with a gap in which the longest span ends.
+    telemetry.append(&all, points("a", 1, 0, &[1.0; 5_400])).await.unwrap();
+    telemetry.flush().await.unwrap();
+    telemetry.append(&all, points("a", 1, 10_000, &[1.0; 2_600])).await.unwrap();
+    let mut told = SignalBatch { resources: vec![resource("b"), resource("a")], ..SignalBatch::default() };
+    for (start, end) in
+        [(10, 7_500), (11, 12), (3_000, 3_900), (3_001, 3_002), (12_500, 20_000), (12_550, 12_551)]
+    {
+        let template = testing::batch(1).spans.remove(0);
+        told.spans.push(Span { resource: 1, start: second(start), end: second(end), ..template });
+    }
+    telemetry.append(&all, told).await.unwrap();
+    let ends = async |to: i64| {
+        let wanted =
+            Wanted { spans_of: vec![resource("a").id], series: vec![SeriesId(1)], ..Wanted::default() };
+        let mut replay = telemetry.replay_of(&all, (second(0), second(to)), wanted).unwrap();
+        let (mut found, mut newest) = (Vec::new(), second(-1));
+        while let Some(batch) = replay.next().await.unwrap() {
+            assert!(batch.check());
+            let times = batch.points.iter().map(|p| p.time).chain(batch.spans.iter().map(|s| s.end));
+            let (first, last) = (times.clone().min().unwrap(), times.max().unwrap());
+            assert!(first >= newest && last.since(first) <= std::time::Duration::from_secs(300));
+            newest = last;
+            assert!(batch.spans.iter().all(|s| batch.resources[s.resource as usize].id == resource("a").id));
+            found.extend(batch.spans.iter().map(|s| (s.end.as_micros() - START) / 1_000_000));
+        }
+        found
+    };
+    assert_eq!(ends(30_000).await, [12, 3_002, 3_900, 7_500, 12_551, 20_000]);
+    assert_eq!(ends(12_600).await, [12, 3_002, 3_900, 7_500, 12_551], "what had not ended was not there");
 }

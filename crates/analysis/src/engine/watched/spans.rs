@@ -11,33 +11,54 @@ use super::Watched;
 use crate::channel::Limits;
 use crate::engine::Counts;
 use crate::links;
+use crate::sketch::Sketch;
 use crate::stream::Origin;
 use crate::vital::{self, Mapped, Reading, Scale};
 
 /// Peers of client spans that are told apart.
 const MAX_PEERS: usize = 32;
+/// Intervals that may be open at once: beyond them the oldest is over.
+const MAX_OPEN: usize = 1_024;
 
-/// The interval that spans are gathered in, and what they feed.
+/// The intervals that spans are gathered in, and what they feed.
+///
+/// Senders' clocks differ, and so a span that ends later than all others proves nothing: an interval is over when the time of
+/// a judgement is past its end, not when somebody speaks of a later one. Where nothing was judged yet the spans are all
+/// that tells the time.
 #[derive(Debug, Default)]
 pub(super) struct SpanWindow {
-    end: Option<Timestamp>,
+    /// By their end, and in them by the source of the requests.
+    open: BTreeMap<Timestamp, BTreeMap<u32, Gathered>>,
+    /// The end of the newest interval that is over.
+    over: Option<Timestamp>,
     server: Option<(u32, u32)>,
     peers: BTreeMap<String, (u32, u32)>,
 }
 
+/// The spans of one source in one interval.
+#[derive(Debug, Default)]
+struct Gathered {
+    requests: f64,
+    failures: f64,
+    durations: Sketch,
+}
+
 impl SpanWindow {
-    /// Whether an interval is open of which no further span is waited for.
-    pub(super) fn is_over(&self, now: Timestamp, interval: Duration) -> bool {
-        self.end.is_some_and(|end| now >= end + interval)
+    /// Whether the oldest open interval is over: no further span of it is waited for once a whole interval went by,
+    /// or once later spans came.
+    fn is_over(&self, now: Timestamp, interval: Duration) -> bool {
+        let oldest = self.open.first_key_value().map(|(end, _)| *end);
+        oldest.is_some_and(|end| now >= end + interval || (now >= end && self.open.len() > 1))
     }
 }
 
 impl Watched {
-    /// Takes a span into the interval it ended in.
+    /// Takes a span into the interval it ended in; `judged` is the time of the last judgement.
     pub(in crate::engine) fn take_span(
         &mut self,
         span: &Span,
         interval: Duration,
+        judged: Option<Timestamp>,
         limits: &Limits,
         counts: &mut Counts,
     ) {
@@ -48,32 +69,29 @@ impl Watched {
             SpanKind::Unspecified | SpanKind::Internal => return,
         };
         let width = (interval.as_micros() as i64).max(1);
-        let end = Timestamp::from_micros((span.end.as_micros().div_euclid(width) + 1) * width);
-        match self.spans.end {
-            Some(current) if end > current => {
-                self.close_window(current, limits, counts);
-                self.spans.end = Some(end);
-            }
-            Some(current) if current.since(end) > interval => {
+        let mut end = Timestamp::from_micros((span.end.as_micros().div_euclid(width) + 1) * width);
+        match self.spans.over {
+            Some(over) if end < over => {
                 counts.late += 1;
                 return;
             }
-            Some(_) => {}
-            None => self.spans.end = Some(end),
+            // Just missed: it counts with the interval after.
+            Some(over) if end == over => end = over + interval,
+            _ => {}
         }
         counts.taken += 1;
-        let Some((traffic, durations)) = self.span_sources(span, is_server) else {
+        let Some((traffic, _)) = self.span_sources(span, is_server) else {
             counts.overflow += 1;
             return;
         };
         let is_failed = span.status == SpanStatus::Error
             || (span.status == SpanStatus::Unset && vital::failed(&span.attributes, !is_server));
-        let seconds = span.end.since(span.start).as_secs_f64();
-        if let Some(Some(placed)) = self.sources.get_mut(traffic as usize) {
-            placed.source.add_request(if is_failed { 1.0 } else { 0.0 });
-        }
-        if let Some(Some(placed)) = self.sources.get_mut(durations as usize) {
-            placed.source.add_duration(seconds);
+        let gathered = self.spans.open.entry(end).or_default().entry(traffic).or_default();
+        gathered.requests += 1.0;
+        gathered.failures += if is_failed { 1.0 } else { 0.0 };
+        gathered.durations.add(span.end.since(span.start).as_secs_f64());
+        while self.spans.open.len() > MAX_OPEN || (judged.is_none() && self.spans.open.len() > 1) {
+            self.close_oldest(limits, counts);
         }
     }
 
@@ -128,11 +146,23 @@ impl Watched {
         Some((traffic, durations))
     }
 
-    fn close_window(&mut self, end: Timestamp, limits: &Limits, counts: &mut Counts) {
-        let all: Vec<u32> =
-            self.spans.server.iter().chain(self.spans.peers.values()).flat_map(|(a, b)| [*a, *b]).collect();
-        for at in all {
-            if let Some(Some(placed)) = self.sources.get_mut(at as usize) {
+    /// Ends the oldest open interval.
+    fn close_oldest(&mut self, limits: &Limits, counts: &mut Counts) {
+        let Some((end, mut gathered)) = self.spans.open.pop_first() else { return };
+        self.spans.over = self.spans.over.max(Some(end));
+        let all: Vec<(u32, u32)> =
+            self.spans.server.iter().chain(self.spans.peers.values()).copied().collect();
+        for (traffic, durations) in all {
+            if let Some(of) = gathered.remove(&traffic) {
+                if let Some(Some(placed)) = self.sources.get_mut(traffic as usize) {
+                    placed.source.add_requests(of.requests, of.failures);
+                }
+                if let Some(Some(placed)) = self.sources.get_mut(durations as usize) {
+                    placed.source.add_durations(&of.durations);
+                }
+            }
+            for at in [traffic, durations] {
+                let Some(Some(placed)) = self.sources.get_mut(at as usize) else { continue };
                 placed.source.mark(end);
                 if let Some((time, figures)) = placed.source.flush(None) {
                     self.learn(at, time, figures, limits, counts);
@@ -142,10 +172,23 @@ impl Watched {
         self.learn_weights(end);
     }
 
-    /// Closes the interval of spans that is open: no later span comes.
+    /// Ends the intervals of spans that are over by now.
+    pub(super) fn end_intervals(
+        &mut self,
+        now: Timestamp,
+        interval: Duration,
+        limits: &Limits,
+        counts: &mut Counts,
+    ) {
+        while self.spans.is_over(now, interval) {
+            self.close_oldest(limits, counts);
+        }
+    }
+
+    /// Ends all intervals of spans: no later span comes.
     pub(in crate::engine) fn close_spans(&mut self, limits: &Limits, counts: &mut Counts) {
-        if let Some(end) = self.spans.end.take() {
-            self.close_window(end, limits, counts);
+        while !self.spans.open.is_empty() {
+            self.close_oldest(limits, counts);
         }
     }
 }
