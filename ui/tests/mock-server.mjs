@@ -94,7 +94,7 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
       if (m[2] === 'causes') return world.causes(r);
       if (m[2] === 'plan') return world.advice(r);
       if (m[2] === 'assessments') return world.history(r, from, to, max);
-      if (m[2] === 'series') return r.series;
+      if (m[2] === 'series') return { items: r.series };
       if (m[2] === 'points') return world.points(r, q.get('metric'), from, to, max);
       if (m[2] === 'feedback') return world.feedback(r);
       if (m[2] === 'judged') return world.judged(r, q.get('metric'), from, to, max);
@@ -123,7 +123,7 @@ export async function startMock({ port = 0, seed = 7, empty = false } = {}) {
       return { now, then, dependencies: { 'service:shop/store': 0.62 }, words: `The score would ${then.score > now.score ? 'rise' : 'stay'} at ${then.score.toFixed(2)}.` };
     }
     if (at === 'GET /feedback') return world.feedback();
-    if (at === 'GET /dependencies') return world.dependencies.filter((d) => !q.get('resource_id') || [d.from, d.to].includes(q.get('resource_id')));
+    if (at === 'GET /dependencies') return { items: world.dependencies.filter((d) => !q.get('resource_id') || [d.from, d.to].includes(q.get('resource_id'))) };
     if (at === 'GET /interventions') return page(world.interventions.filter((i) => (!q.get('state') || (q.get('state') === 'open' ? OPEN.includes(i.state) : i.state === q.get('state'))) && (!q.get('target') || i.target === q.get('target'))).map(summary), q);
     if (at === 'POST /interventions') {
       const made = { ...structuredClone(world.interventions[0]), ...body, id: world.uuid(world.rnd), state: 'proposed', previews: [], digest: null, title: `${body.actuator} ${body.steps[0].action} on ${body.target}`, proposer_type: 'principal', proposer_id: world.admin.id, proposer_name: 'ada' };

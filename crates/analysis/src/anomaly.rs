@@ -305,6 +305,11 @@ fn identify(of: Subject<'_>, started: Timestamp) -> AnomalyId {
     AnomalyId::from_uuid(Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid())
 }
 
+/// Whether an id can be that of an anomaly; those of other things are of other versions.
+pub fn is_anomaly_id(id: AnomalyId) -> bool {
+    id.as_uuid().get_version_num() == 8
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]

@@ -83,11 +83,11 @@ pub struct Incident {
 /// Whether the first cause stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The first is clearly ahead.
+    /// The first is clearly ahead, and unusual.
     Determined,
-    /// The second is within a tenth of the first: it is one of the first few.
+    /// The second is within a tenth of the first, or the first is not unusual itself: it is one of the first few.
     Close,
-    /// The first is within a tenth of the fifth, or nothing is unusual: the order is only a place to start.
+    /// The fifth is within a tenth of the first, or nothing is unusual: the order is only a place to start.
     NotDetermined,
 }
 
@@ -98,6 +98,14 @@ pub struct Ranking {
     pub verdict: Verdict,
     /// The nodes.
     pub causes: Vec<Cause>,
+}
+
+impl Ranking {
+    /// The causes that count, in their order. What moved within its usual spread began nothing, even where nothing
+    /// else moved more.
+    pub fn unusual(&self) -> impl Iterator<Item = &Cause> {
+        self.causes.iter().filter(|cause| cause.is_unusual())
+    }
 }
 
 /// One node as a cause, with its reasons.
@@ -129,8 +137,17 @@ pub struct Cause {
     pub worst: f64,
 }
 
-/// From so many of its usual spreads on a symptom shows.
-const SHOWS: f64 = 2.0;
+impl Cause {
+    fn is_unusual(&self) -> bool {
+        self.score > 0.0 && self.surprise >= UNUSUAL
+    }
+}
+
+/// From so many of its usual spreads on a metric is unusual: a symptom shows, a cause counts.
+const UNUSUAL: f64 = 2.0;
+
+/// So many nodes as likely as each other say nothing of any of them.
+const ALIKE: usize = 5;
 
 /// Changes older than this before the incident do not count.
 const RECENT: Duration = Duration::from_secs(7_200);
@@ -182,7 +199,7 @@ pub fn noticed(measured: &[Measured], node: &str) -> Symptom {
     };
     let worst = shown.map(|m| (strength(m), m)).max_by(|a, b| a.0.total_cmp(&b.0));
     let metric =
-        worst.filter(|(strength, _)| *strength >= SHOWS).map(|(_, measured)| measured.metric.clone());
+        worst.filter(|(strength, _)| *strength >= UNUSUAL).map(|(_, measured)| measured.metric.clone());
     Symptom { node: node.to_owned(), metric }
 }
 
@@ -209,14 +226,13 @@ fn changed(causes: &mut [Cause], incident: &Incident) {
 }
 
 fn verdict(causes: &[Cause]) -> Verdict {
-    let score = |at: usize| causes.get(at).map_or(0.0, |cause| cause.score);
-    let (first, limit) = (score(0), 0.9 * score(0));
-    let fifth = score(4.min(causes.len().saturating_sub(1)));
-    let is_alone = causes.len() == 1;
-    match () {
-        () if first <= 0.0 || fifth >= limit && !is_alone => Verdict::NotDetermined,
-        () if score(1) >= limit => Verdict::Close,
-        () => Verdict::Determined,
+    let limit = causes.first().map_or(0.0, |first| 0.9 * first.score);
+    let is_near = |at: usize| causes.get(at).is_some_and(|cause| cause.score >= limit);
+    match causes.first() {
+        Some(first) if causes.iter().any(Cause::is_unusual) && !is_near(ALIKE - 1) => {
+            if is_near(1) || !first.is_unusual() { Verdict::Close } else { Verdict::Determined }
+        }
+        _ => Verdict::NotDetermined,
     }
 }
 

@@ -6,6 +6,7 @@ use echobase_types::assessment::Assessment;
 use echobase_types::signal::{MetricKind, MetricPoint, Series};
 use echobase_types::{Attributes, Resource, ResourceId, ResourceKind, SeriesId, SignalBatch, Timestamp};
 
+use crate::ahead::{Ahead, Horizon};
 use crate::channel::{Channel, Limits, Seen};
 use crate::config::AnalysisConfig;
 use crate::engine::Engine;
@@ -153,6 +154,19 @@ pub fn assess_columns<N: AsRef<str>>(
     names: &[N],
     columns: &[Vec<f64>],
 ) -> Vec<RowVerdict> {
+    let horizon = Horizon::Span(config.horizon);
+    assess_columns_ahead(config, horizon, times, names, columns)
+}
+
+/// As [`assess_columns`], but each row looks `horizon` ahead instead of as far as `config` says.
+pub fn assess_columns_ahead<N: AsRef<str>>(
+    config: AnalysisConfig,
+    horizon: Horizon,
+    times: &[Timestamp],
+    names: &[N],
+    columns: &[Vec<f64>],
+) -> Vec<RowVerdict> {
+    let mut ahead = Ahead::new(horizon);
     // A table is not forgotten.
     let config = AnalysisConfig { forget_after: Duration::from_secs(366 * 86_400), ..config };
     let mut engine = Engine::new(config);
@@ -183,6 +197,7 @@ pub fn assess_columns<N: AsRef<str>>(
             }
         }
         engine.observe(&batch);
+        engine.look_ahead(ahead.of_row(time));
         let assessment = engine.assess(time).pop();
         engine.take_transitions();
         rows.push(RowVerdict { assessment });

@@ -61,9 +61,14 @@ impl Default for AnalysisConfig {
 }
 
 impl AnalysisConfig {
+    /// A horizon moved into the allowed range.
+    pub(crate) fn horizon_within(horizon: Duration) -> Duration {
+        horizon.clamp(Duration::from_secs(10), Duration::from_secs(30 * 86_400))
+    }
+
     /// The same with every figure moved into its allowed range.
     pub(crate) fn clamped(mut self) -> Self {
-        self.horizon = self.horizon.clamp(Duration::from_secs(10), Duration::from_secs(30 * 86_400));
+        self.horizon = Self::horizon_within(self.horizon);
         self.false_alarms_per_week = finite_or(self.false_alarms_per_week, 2.0).clamp(0.001, 1_000.0);
         self.sensitivity = finite_or(self.sensitivity, 1.0).clamp(0.1, 10.0);
         self.drift_threshold = finite_or(self.drift_threshold, 1.0).clamp(0.2, 10.0);

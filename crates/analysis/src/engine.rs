@@ -129,6 +129,11 @@ impl Engine {
         }
     }
 
+    /// From the next judgement on risks look so far ahead, moved into the range of the configuration.
+    pub(crate) fn look_ahead(&mut self, horizon: Duration) {
+        self.config.horizon = AnalysisConfig::horizon_within(horizon);
+    }
+
     /// Learns a batch. Rows are taken in the order of their time within the batch; what is late, see
     /// [`Counts::late`]. Rows whose indices are out of range are left out.
     pub fn observe(&mut self, batch: &SignalBatch) {

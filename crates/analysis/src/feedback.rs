@@ -103,7 +103,7 @@ pub fn subject(anomaly: &Anomaly) -> &str {
 }
 
 /// Whether a label that names `named` is about `metric`: the same, or the name of a metric without its attributes.
-pub(crate) fn covers(named: &str, metric: &str) -> bool {
+pub fn covers(named: &str, metric: &str) -> bool {
     metric.strip_prefix(named).is_some_and(|rest| rest.is_empty() || rest.starts_with(['{', ' ']))
 }
 

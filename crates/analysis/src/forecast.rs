@@ -8,6 +8,7 @@
 
 mod autoregression;
 mod backtest;
+mod even;
 mod interval;
 mod member;
 mod profile;
@@ -17,6 +18,7 @@ mod smoothing;
 mod two_seasons;
 
 pub use backtest::{Backtest, MethodScore, Run};
+pub use even::{at_even_steps, usual_step};
 pub use member::{Method, Space};
 pub use season::{Seasons, find_season};
 

@@ -26,6 +26,7 @@ pub mod stability;
 pub mod steps;
 pub mod vital;
 
+mod ahead;
 mod anomaly;
 mod channel;
 mod counter;
@@ -50,7 +51,9 @@ pub mod wear;
 mod whole;
 mod words;
 
+pub use ahead::Horizon;
+pub use anomaly::is_anomaly_id;
 pub use changes::{ChangePoint, changes};
-pub use columns::{Detection, RowDetector, RowVerdict, assess_columns};
+pub use columns::{Detection, RowDetector, RowVerdict, assess_columns, assess_columns_ahead};
 pub use config::{AnalysisConfig, Transform, VitalRule};
 pub use engine::{Counts, Engine};

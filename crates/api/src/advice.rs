@@ -16,6 +16,9 @@ pub struct Advice {
     pub dependents: u32,
     /// Where the trouble comes from, if that is another resource.
     pub origin: Option<AdviceOrigin>,
+    /// Why the search for causes gave no answer, in words; absent where it gave one or was not needed. The origin is then
+    /// what the path of the failure says.
+    pub search_failed: Option<String>,
     /// The chance of success that is assumed of what has no history.
     pub prior_chance: f64,
     /// How many outcomes the prior counts as.

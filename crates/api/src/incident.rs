@@ -163,7 +163,7 @@ pub struct ReliabilityBin {
 /// Which history a model card is made of.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct ModelCardQuery {
-    /// Begin. Default: seven days before `to`.
+    /// Begin, at most ninety days before `to`. Default: seven days before it.
     pub from: Option<Time>,
     /// End. Default: now.
     pub to: Option<Time>,

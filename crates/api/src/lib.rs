@@ -30,6 +30,6 @@ pub mod session;
 pub mod slo;
 pub mod time;
 
-pub use page::Page;
+pub use page::{Page, PageQuery};
 pub use problem::Problem;
 pub use time::Time;

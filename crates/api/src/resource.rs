@@ -65,6 +65,10 @@ pub struct Dependency {
 pub struct DependencyQuery {
     /// Only arrows from or to this resource.
     pub resource_id: Option<String>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Items per page, 1 to 500. Default: 50.
+    pub limit: Option<u32>,
 }
 
 /// A metric series of a resource.

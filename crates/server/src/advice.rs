@@ -16,17 +16,43 @@ pub(crate) async fn of(app: &App, tenant: &TenantId, resource: &ResourceId) -> A
     let now = app.now();
     let latest = app.analysis.of(tenant, resource);
     let Some(assessment) = latest.as_ref().map(|latest| &latest.assessment) else {
-        return Ok(written(resource, None, &Surroundings::default(), "path", Vec::new()));
+        return Ok(written(resource, None, &Surroundings::default(), &Known::default(), Vec::new()));
     };
     let arrows = graph::arrows(&app.store, tenant, now).await?;
     let risk = app.config.oncall.rules.risk_warning;
     let mut around = graph::surroundings(&app.analysis, tenant, &arrows, resource, risk);
-    let mut by = "path";
-    if let Some(cause) = cause(app, tenant, resource, assessment).await? {
-        (around.origin, by) = (Some(cause), "causes");
-    }
+    let known = Known::take(cause(app, tenant, resource, assessment).await, &mut around);
     let options = app.controller.advise(tenant, assessment, &around, now).await?;
-    Ok(written(resource, Some(assessment), &around, by, options))
+    Ok(written(resource, Some(assessment), &around, &known, options))
+}
+
+/// How the origin of trouble is known.
+#[derive(Debug, PartialEq, Eq)]
+struct Known {
+    by: &'static str,
+    /// Why the search for causes said nothing.
+    failed: Option<String>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { by: "path", failed: None }
+    }
+}
+
+impl Known {
+    /// Takes what the search for causes found. In the middle of an incident it may fail, and then what the verdicts say
+    /// of the surroundings still holds.
+    fn take(searched: Answer<Option<Origin>>, around: &mut Surroundings) -> Self {
+        match searched {
+            Ok(Some(cause)) => {
+                around.origin = Some(cause);
+                Self { by: "causes", failed: None }
+            }
+            Ok(None) => Self::default(),
+            Err(failure) => Self { failed: Some(failure.0.detail), ..Self::default() },
+        }
+    }
 }
 
 /// The first cause of what ails a resource, where the search for it says anything.
@@ -55,7 +81,7 @@ fn written(
     resource: &ResourceId,
     assessment: Option<&Assessment>,
     around: &Surroundings,
-    by: &str,
+    known: &Known,
     options: Vec<Advised>,
 ) -> Advice {
     let elsewhere = around.origin.as_ref().filter(|origin| origin.resource != *resource);
@@ -66,8 +92,9 @@ fn written(
         origin: elsewhere.map(|origin| AdviceOrigin {
             resource_id: origin.resource.to_string(),
             clear: origin.certainty == Certainty::Clear,
-            by: by.to_owned(),
+            by: known.by.to_owned(),
         }),
+        search_failed: known.failed.clone(),
         prior_chance: PRIOR.0,
         prior_strength: PRIOR.1,
         options: options.iter().map(option).collect(),
@@ -113,5 +140,35 @@ fn weighed(w: &planner::Weighed) -> Weighed {
         loss: w.loss,
         cost: w.cost,
         words: w.words(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+    use echobase_types::ErrorKind;
+
+    use super::*;
+    use crate::problem::Failure;
+
+    fn origin(name: &str, certainty: Certainty) -> Origin {
+        Origin { resource: ResourceId::new(&format!("service:{name}")).unwrap(), certainty }
+    }
+
+    #[test]
+    fn where_the_search_fails_the_path_holds_and_it_is_said() {
+        let path = Surroundings { dependents: 3, origin: Some(origin("db", Certainty::Perhaps)) };
+        let mut around = path.clone();
+        let late = Failure::new(ErrorKind::Timeout, "causes of service:shop not found within 20 s");
+        let known = Known::take(Err(late), &mut around);
+        assert_eq!((around, known.by), (path.clone(), "path"));
+        assert!(known.failed.is_some_and(|words| words.contains("within 20 s")));
+
+        let mut around = path.clone();
+        assert_eq!(Known::take(Ok(None), &mut around), Known::default());
+        assert_eq!(around, path);
+        let cause = origin("cache", Certainty::Clear);
+        assert_eq!(Known::take(Ok(Some(cause.clone())), &mut around).by, "causes");
+        assert_eq!(around.origin, Some(cause));
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use echobase_api::causes::Causes;
 use echobase_api::intervention::InterventionSummary;
 use echobase_api::playbook::PlaybookDraft;
 use echobase_controller::{Controller, playbook as source};
@@ -13,7 +14,6 @@ use echobase_telemetry::Telemetry;
 use echobase_types::playbook::Playbook;
 use echobase_types::principal::Principal;
 use echobase_types::{ErrorKind, PlaybookId, Timestamp};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::analysis::Analysis;
@@ -27,6 +27,7 @@ use crate::learning::Learning;
 use crate::limiter::Limiter;
 use crate::live::Hub;
 use crate::problem::{Answer, Failure};
+use crate::searches::Searches;
 use crate::slo::Slos;
 
 /// The application.
@@ -63,8 +64,8 @@ pub(crate) struct Parts {
     pub limiter: Limiter,
     /// The wall clock.
     pub clock: Clock,
-    /// Places for searches that read much.
-    pub searches: Semaphore,
+    /// Places for searches that read much, and the causes that were found last.
+    pub searches: Searches<Causes>,
     /// Ends everything.
     pub shutdown: CancellationToken,
 }

@@ -16,32 +16,28 @@ use crate::graph;
 use crate::problem::{Answer, Failure};
 use gather::Material;
 
-/// Time that one search may take, waiting for its turn included.
-const LIMIT: Duration = Duration::from_secs(20);
-/// Searches at a time: they read much, and nobody else shall wait for them.
-pub(crate) const AT_A_TIME: usize = 2;
 /// Resources that are looked at: the one asked about and the nearest that it depends on.
 const NODES: usize = 40;
 /// Changes older than this before the incident do not count.
 const CHANGES_BEFORE: Duration = Duration::from_secs(7_200);
 
-/// The likely causes of what happened to a resource. Dropping the future ends the reading.
+/// The likely causes of what happened to a resource. Dropping the future ends the reading. What a page asks about the
+/// present is told again for some seconds.
 pub(crate) async fn of(
     app: &App,
     tenant: &TenantId,
     resource: &ResourceId,
     query: &CausesQuery,
 ) -> Answer<Causes> {
-    let work = async {
-        // The semaphore is never closed: the place is a permit for as long as it lives.
-        let _place = app.searches.acquire().await;
-        search(app, tenant, resource, query).await
-    };
-    tokio::time::timeout(LIMIT, work).await.map_err(|_| {
-        let words =
-            format!("causes of {resource} not found within {} s; ask for a shorter time", LIMIT.as_secs());
-        Failure::new(ErrorKind::Timeout, words)
-    })?
+    let what = format!("causes of {resource}");
+    let work = Box::pin(search(app, tenant, resource, query));
+    match query {
+        CausesQuery { from: None, to: None, about: None, metric: None } => {
+            let key = (tenant.clone(), resource.clone());
+            app.searches.run_once(what, key, || app.now(), work).await
+        }
+        _ => app.searches.run(what, work).await,
+    }
 }
 
 async fn search(app: &App, tenant: &TenantId, resource: &ResourceId, query: &CausesQuery) -> Answer<Causes> {

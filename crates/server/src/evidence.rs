@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use echobase_analysis::Engine;
 use echobase_analysis::engine::Judged;
-use echobase_analysis::feedback::{MEMORY, NEAR};
+use echobase_analysis::feedback::{MEMORY, NEAR, covers};
+use echobase_analysis::{Engine, is_anomaly_id};
 use echobase_api::assessment::Anomaly;
 use echobase_api::feedback::{AnomalyDetail, JudgedQuery, JudgedSeries};
 use echobase_store::change::ChangeFilter;
@@ -20,6 +20,8 @@ use crate::{feedback, history};
 
 /// The longest stretch that is judged again at once.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+/// Metrics that are named where an unknown one was asked for.
+const NAMED: usize = 20;
 /// Events after one that told of the begin of an anomaly among which its end is looked for.
 const NEIGHBOURS: usize = 500;
 /// Around an anomaly at least so much is shown, to either side.
@@ -27,12 +29,19 @@ const AROUND: Duration = Duration::from_secs(600);
 
 /// An anomaly by its id: as it is now, or as it was told last within sixty days.
 pub(crate) async fn find(app: &App, tenant: &TenantId, id: AnomalyId) -> Answer<Anomaly> {
+    app.searches.run(format!("anomaly {id}"), Box::pin(told(app, tenant, id))).await
+}
+
+async fn told(app: &App, tenant: &TenantId, id: AnomalyId) -> Answer<Anomaly> {
     for latest in app.analysis.all(tenant) {
         if let Some(open) = latest.assessment.anomalies.iter().find(|a| a.id == id) {
             let mut found = Anomaly::from(open);
             found.resource_id = latest.assessment.resource_id.to_string();
             return Ok(found);
         }
+    }
+    if !is_anomaly_id(id) {
+        return Err(Failure::not_found("anomaly", id));
     }
     // Begin and end may have been told in one breath: then either may be read first, and the end is the last word.
     let (mut found, mut further, wanted) = (None, NEIGHBOURS, id.to_string());
@@ -58,7 +67,12 @@ pub(crate) async fn detail(
     id: AnomalyId,
     steps: usize,
 ) -> Answer<AnomalyDetail> {
-    let anomaly = find(app, tenant, id).await?;
+    let work = Box::pin(read(app, tenant, id, steps));
+    app.searches.run(format!("what stands behind anomaly {id}"), work).await
+}
+
+async fn read(app: &App, tenant: &TenantId, id: AnomalyId, steps: usize) -> Answer<AnomalyDetail> {
+    let anomaly = told(app, tenant, id).await?;
     let resource: ResourceId = anomaly.resource_id.parse()?;
     let started = anomaly.started_at.0;
     let filter = IncidentFilter { resource: Some(resource.clone()), ..IncidentFilter::default() };
@@ -76,7 +90,7 @@ pub(crate) async fn detail(
     let (from, to) = (started - around, (ended + around).min(now).min(started + LONGEST / 2));
     let drivers = anomaly.evidence.as_ref().map_or(&[][..], |e| &e.drivers);
     let metric = drivers.first().map_or(&anomaly.metric, |d| &d.metric);
-    let judged = judged(app, tenant, &resource, metric, (from, to), steps).await?;
+    let (judged, _) = judged(app, tenant, &resource, metric, (from, to), steps).await?;
     Ok(AnomalyDetail { anomaly, labels, changes, judged })
 }
 
@@ -105,11 +119,49 @@ pub(crate) async fn asked(
         let words = format!("at most {} days are judged again at once", LONGEST.as_secs() / 86_400);
         return Err(Failure::new(ErrorKind::Invalid, words));
     }
-    judged(app, tenant, resource, &query.metric, (from, to), steps).await
+    let watched = {
+        let resource = resource.clone();
+        // What is not watched now may have been at that time: then the exact name finds it.
+        app.analysis.ask(tenant, move |engine| engine.metrics(&resource)).await.unwrap_or_default()
+    };
+    let metric = one_of(&watched, &query.metric).unwrap_or(&query.metric);
+    let work = Box::pin(judged(app, tenant, resource, metric, (from, to), steps));
+    let (judged, known) = app.searches.run(format!("judgements of `{metric}` of {resource}"), work).await?;
+    if judged.times_ms.is_empty() && !known.iter().any(|name| name == metric) {
+        return Err(Failure::new(ErrorKind::Unprocessable, unknown(resource, &query.metric, &known)));
+    }
+    Ok(judged)
+}
+
+/// The metric that is meant by its name without attributes, where only one is.
+fn one_of<'a>(watched: &'a [String], named: &str) -> Option<&'a str> {
+    let mut meant = watched.iter().filter(|metric| covers(named, metric));
+    let first = meant.next()?;
+    match meant.next() {
+        None => Some(first),
+        // Of several the exact name would be the one, and it needs no help.
+        Some(_) => None,
+    }
+}
+
+/// Why nothing was judged, with the metrics that were: those that are most likely meant first.
+fn unknown(resource: &ResourceId, named: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        return format!("nothing of {resource} was judged in this time");
+    }
+    let (meant, others): (Vec<_>, Vec<_>) = known.iter().partition(|metric| covers(named, metric));
+    let names: Vec<String> =
+        meant.iter().chain(&others).take(NAMED).map(|name| format!("`{name}`")).collect();
+    let more = known.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(
+        "no metric `{named}` of {resource} was judged in this time; judged were {}{more}",
+        names.join(", ")
+    )
 }
 
 /// Feeds the stored signals of a resource to a fresh engine, from as far back as a restart does, and notes what it makes of
-/// one metric.
+/// one metric. With the names of all that it judged.
 async fn judged(
     app: &App,
     tenant: &TenantId,
@@ -117,7 +169,7 @@ async fn judged(
     metric: &str,
     (from, to): (Timestamp, Timestamp),
     steps: usize,
-) -> Answer<JudgedSeries> {
+) -> Answer<(JudgedSeries, Vec<String>)> {
     let mut engine = Engine::new(app.config.analysis.clone());
     feedback::recall(app, tenant, Some(resource), &mut engine).await?;
     engine.follow(resource, metric, from);
@@ -132,7 +184,8 @@ async fn judged(
         tokio::task::block_in_place(|| engine.observe(&batch));
     }
     engine.finish(resource);
-    Ok(folded(metric, &engine.take_trace(resource), (from, to), steps))
+    let judged = folded(metric, &engine.take_trace(resource), (from, to), steps);
+    Ok((judged, engine.metrics(resource)))
 }
 
 fn folded(metric: &str, rows: &[Judged], (from, to): (Timestamp, Timestamp), steps: usize) -> JudgedSeries {
@@ -152,4 +205,26 @@ fn folded(metric: &str, rows: &[Judged], (from, to): (Timestamp, Timestamp), ste
         out.bar.push(mean(|r| r.bar));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
+    use super::*;
+
+    #[test]
+    fn a_name_without_attributes_means_the_one_metric_that_has_it() {
+        let watched = ["cpu{core=0}", "cpu{core=1}", "mem{pool=a}", "http rate"].map(str::to_owned);
+        for (named, want) in [
+            ("mem", Some("mem{pool=a}")),
+            ("http", Some("http rate")),
+            ("cpu{core=1}", Some("cpu{core=1}")),
+            ("cpu", None),
+            ("me", None),
+        ] {
+            assert_eq!(one_of(&watched, named), want, "{named}");
+        }
+        let words = unknown(&ResourceId::new("service:shop").unwrap(), "cpu", &watched);
+        assert!(words.contains("judged were `cpu{core=0}`, `cpu{core=1}`, `mem{pool=a}`"), "{words}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use echobase_analysis::forecast::{Forecast, find_season, forecast};
+use echobase_analysis::forecast::{Forecast, at_even_steps, find_season, forecast, usual_step};
 use echobase_api::forecast::{ForecastBacktest, ForecastMethod, ForecastQuery, ForecastRun, SeriesForecast};
 use echobase_api::resource::{PointsQuery, SeriesPoints};
 use echobase_types::{ErrorKind, ResourceId, TenantId, Timestamp};
@@ -69,30 +69,13 @@ fn one(points: SeriesPoints, horizon: Duration) -> Option<SeriesForecast> {
     Some(written(points, &even, season, &ahead))
 }
 
-/// Puts folded points at even steps, as wide as the distance at which values usually come: the mean of the distances
-/// that are not gaps, since the folding has rounded each.
+/// Puts folded points at even steps, as wide as the distance at which values usually come.
 fn even(points: &SeriesPoints) -> Option<Even> {
     let times = &points.times_ms;
-    let first_ms = *times.first()?;
-    let mut distances: Vec<i64> = times.windows(2).map(|w| w[1] - w[0]).collect();
-    distances.sort_unstable();
-    let middle = *distances.get(distances.len() / 2)?;
-    let usual: Vec<i64> = distances.into_iter().filter(|d| *d as f64 <= 1.5 * middle as f64).collect();
-    let width = (usual.iter().sum::<i64>() as f64 / usual.len().max(1) as f64).max(1.0);
-    let place = |at: &i64| ((at - first_ms) as f64 / width).round().max(0.0) as usize;
-    let rows = place(times.last()?) + 1;
-    if rows > MOST || times.len() < FEWEST {
-        return None;
-    }
-    let mut sums = vec![(0.0, 0_u32); rows];
-    for (at, mean) in times.iter().zip(&points.mean) {
-        if let Some((sum, count)) = sums.get_mut(place(at)) {
-            *sum += mean;
-            *count += 1;
-        }
-    }
-    let mean = |(sum, count): (f64, u32)| if count == 0 { f64::NAN } else { sum / f64::from(count) };
-    Some(Even { first_ms, step_ms: width as i64, values: sums.into_iter().map(mean).collect() })
+    let first_ms = *times.first().filter(|_| times.len() >= FEWEST)?;
+    let width = usual_step(times)?;
+    let values = at_even_steps(times, &points.mean, width, MOST)?;
+    Some(Even { first_ms, step_ms: width as i64, values })
 }
 
 fn written(points: SeriesPoints, even: &Even, season: usize, ahead: &Forecast) -> SeriesForecast {

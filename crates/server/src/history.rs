@@ -2,20 +2,29 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use echobase_api::Page;
 use echobase_api::assessment::{Anomaly, AnomalyQuery, AssessmentHistory, ComponentHistory, Outcome};
 use echobase_api::resource::{PointsQuery, Series, SeriesPoints};
+use echobase_store::{self as store, PageRequest};
 use echobase_telemetry::{AssessmentRow, Event, EventCursor, EventFilter, Selection, SeriesMeta, Values};
 use echobase_types::assessment::{self, Component};
 use echobase_types::signal::LogRecord;
 use echobase_types::{Attributes, ErrorKind, ResourceId, SeriesId, SignalBatch, TenantId, Timestamp};
 
 use crate::app::App;
+use crate::convert;
 use crate::problem::{Answer, Failure};
 
 /// The name of the events that tell of anomalies: one when it opens, one when it ends.
 const ANOMALY: &str = "echobase.anomaly";
+
+/// So long after the end of a time that is asked about the last word on an anomaly that began in it is looked for: most
+/// are over within the day.
+const LAST_WORD: Duration = Duration::from_secs(7 * 86_400);
+/// Reads of events for one page: of many events in a row none may be the last word.
+const READS: usize = 20;
 
 /// Score, components, weights and risk of a resource over time.
 pub(crate) async fn assessments(
@@ -58,11 +67,16 @@ fn describe(meta: &SeriesMeta) -> Series {
     }
 }
 
-/// The series of a resource, by name.
-pub(crate) fn series(app: &App, tenant: &TenantId, resource: &ResourceId) -> Vec<Series> {
-    let mut all = app.telemetry.series_of(tenant, resource);
-    all.sort_by(|a, b| a.metric.cmp(&b.metric).then(a.id.cmp(&b.id)));
-    all.iter().map(describe).collect()
+/// A page of the series of a resource, by name.
+pub(crate) fn series(
+    app: &App,
+    tenant: &TenantId,
+    resource: &ResourceId,
+    request: &PageRequest,
+) -> Answer<Page<Series>> {
+    let all = app.telemetry.series_of(tenant, resource);
+    let page = store::Page::of(all, request, |meta| format!("{}\0{}", meta.metric, meta.id))?;
+    Ok(convert::page(page, describe))
 }
 
 /// Points folded into steps; counters as growth per second.
@@ -154,7 +168,8 @@ fn evidence_attributes(attributes: &mut Attributes, anomaly: &assessment::Anomal
     }
 }
 
-/// A page of anomalies, newest first; each once, with its end where it has ended.
+/// A page of the anomalies that began before `to` and of which something was told since `from`: newest first, each once,
+/// with its end where it has ended.
 pub(crate) async fn anomalies(
     app: &App,
     tenant: &TenantId,
@@ -170,9 +185,7 @@ pub(crate) async fn anomalies(
         }
     };
     let resource = query.resource_id.as_deref().map(str::parse::<ResourceId>).transpose()?;
-    let before = query.cursor.as_deref().map(str::parse::<EventCursor>).transpose()?;
-    let filter = EventFilter { resource, event_name: Some(ANOMALY.to_owned()), from, to, limit, before };
-    let page = app.telemetry.events(tenant, filter).await?;
+    let mut before = query.cursor.as_deref().map(str::parse::<EventCursor>).transpose()?;
     let open: HashMap<String, &'static str> = app
         .analysis
         .all(tenant)
@@ -180,12 +193,23 @@ pub(crate) async fn anomalies(
         .flat_map(|l| l.assessment.anomalies.iter().map(|a| (a.id.to_string(), a.severity.as_str())))
         .collect();
     let mut seen = HashSet::new();
-    let read = page.events.iter().filter_map(read_anomaly);
     // Each once: by its end, or else by the event that told of it as it is now.
     let is_last_word =
         |a: &Anomaly| a.ended_at.is_some() || open.get(&a.id).is_some_and(|now| *now == a.severity);
-    let items = read.filter(|a| is_last_word(a) && seen.insert(a.id.clone())).collect();
-    Ok(Page { items, next_cursor: page.next.map(|c| c.to_string()) })
+    // The last word on what began before `to` may have come after it.
+    let until = (to + LAST_WORD).min(app.now() + Duration::from_secs(1)).max(to);
+    for _ in 0..READS {
+        let event_name = Some(ANOMALY.to_owned());
+        let filter = EventFilter { resource: resource.clone(), event_name, from, to: until, limit, before };
+        let page = app.telemetry.events(tenant, filter).await?;
+        let read = page.events.iter().filter_map(read_anomaly).filter(|a| a.started_at.0 < to);
+        let items: Vec<Anomaly> = read.filter(|a| is_last_word(a) && seen.insert(a.id.clone())).collect();
+        before = page.next;
+        if before.is_none() || !items.is_empty() {
+            return Ok(Page { items, next_cursor: before.map(|c| c.to_string()) });
+        }
+    }
+    Ok(Page { items: Vec::new(), next_cursor: before.map(|c| c.to_string()) })
 }
 
 /// An anomaly as an event told of it: which, how grave, whether ended.
@@ -232,7 +256,7 @@ pub(crate) async fn each_anomaly(
             resource: resource.cloned(),
             event_name: Some(ANOMALY.to_owned()),
             from: since,
-            to: app.now() + std::time::Duration::from_secs(1),
+            to: app.now() + Duration::from_secs(1),
             limit: 500,
             before,
         };

@@ -24,6 +24,8 @@ use crate::{change, evidence, feedback};
 pub(crate) const MAX_NOTE: usize = 1_000;
 /// Bytes of the longest name of a metric.
 const MAX_METRIC: usize = 512;
+/// The longest time that a model card covers.
+const LONGEST_CARD: Duration = Duration::from_secs(90 * 86_400);
 /// Lead times that a model card lists.
 const LEADS: usize = 200;
 
@@ -119,8 +121,17 @@ pub(crate) async fn take_back(app: &App, caller: &Caller, id: IncidentId) -> Ans
     Ok(())
 }
 
-/// The model card of the collapse risk over stored verdicts.
+/// The model card of the collapse risk over stored verdicts of at most ninety days.
 pub(crate) async fn card(app: &App, tenant: &TenantId, from: Timestamp, to: Timestamp) -> Answer<ModelCard> {
+    if to.since(from) > LONGEST_CARD {
+        let days = LONGEST_CARD.as_secs() / 86_400;
+        return Err(invalid(format!("the model card covers at most {days} days, not {from} to {to}")));
+    }
+    let work = Box::pin(read_card(app, tenant, from, to));
+    app.searches.run("the verdicts of the model card", work).await
+}
+
+async fn read_card(app: &App, tenant: &TenantId, from: Timestamp, to: Timestamp) -> Answer<ModelCard> {
     let horizon = app.config.analysis.horizon;
     let mut said: BTreeMap<ResourceId, Vec<Said>> = BTreeMap::new();
     let mut rows = app.telemetry.assessments_all(tenant, from, to)?;

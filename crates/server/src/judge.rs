@@ -14,8 +14,9 @@ use echobase_telemetry::ipc::IpcError;
 pub use echobase_telemetry::ipc::Layout;
 
 pub use detect::{Budget, Told, detect};
+pub use echobase_analysis::Horizon;
 pub use forecast::forecast;
-pub use verdicts::{Horizon, drift, risk};
+pub use verdicts::{drift, risk};
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

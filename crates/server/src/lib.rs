@@ -43,6 +43,7 @@ mod problem;
 mod quiet;
 mod route;
 mod routes;
+mod searches;
 mod serve;
 mod session;
 mod slo;

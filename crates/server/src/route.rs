@@ -1,6 +1,8 @@
 //! The one table of routes: it registers the handler, names the action asked of the decision point, and describes
 //! the operation in the OpenAPI document.
 
+mod verbs;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
@@ -16,6 +18,8 @@ use schemars::JsonSchema;
 use crate::app::App;
 use crate::guard;
 use crate::problem::Failure;
+
+pub(crate) use verbs::Verbs;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,9 +229,10 @@ pub(crate) fn router(table: Vec<Route>, app: &App) -> Router<App> {
         };
         let most =
             if takes_signals { app.intake.max_request_bytes } else { app.config.server.max_body_bytes.get() };
+        let path = verbs::inner_path(route.operation.path);
         let gate = guard::Gate { app: app.clone(), access: route.access, replay: route.replay };
         let handler: MethodRouter<App> = route.handler.layer(from_fn_with_state(gate, guard::pass));
-        router = router.route(&inner_path(route.operation.path), handler.layer(DefaultBodyLimit::max(most)));
+        router = router.route(&path, handler.layer(DefaultBodyLimit::max(most)));
     }
     router.method_not_allowed_fallback(async |method: Method, uri: Uri| {
         let words = format!(
@@ -236,56 +241,4 @@ pub(crate) fn router(table: Vec<Route>, app: &App) -> Router<App> {
         );
         Failure::new(ErrorKind::Invalid, words).with_status(StatusCode::METHOD_NOT_ALLOWED)
     })
-}
-
-/// A custom verb follows its noun after a colon (`interventions/{id}:approve`). The router can only match whole
-/// segments, so that inside it is one: `interventions/{id}/~approve`.
-pub(crate) fn inner_path(path: &str) -> String {
-    match path.rsplit_once(':') {
-        Some((noun, verb)) if is_verb(verb) => format!("{noun}/~{verb}"),
-        _ => path.to_owned(),
-    }
-}
-
-/// The verbs that may follow a noun. Closed, so that ids which contain a colon are left alone.
-const VERBS: [&str; 18] = [
-    "approve",
-    "reject",
-    "rollback",
-    "cancel",
-    "validate",
-    "backtest",
-    "acknowledge",
-    "release",
-    "verify",
-    "export",
-    "redeem",
-    "rotate",
-    "enable",
-    "disable",
-    "train",
-    "promote",
-    "whatif",
-    "rereference",
-];
-
-fn is_verb(word: &str) -> bool {
-    VERBS.contains(&word)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn verbs_become_segments_and_ids_with_colons_stay() {
-        for (outer, inner) in [
-            ("/api/v1/interventions/1:approve", "/api/v1/interventions/1/~approve"),
-            ("/api/v1/ledger:verify", "/api/v1/ledger/~verify"),
-            ("/api/v1/resources/service:orders", "/api/v1/resources/service:orders"),
-            ("/api/v1/resources/host:a/points", "/api/v1/resources/host:a/points"),
-        ] {
-            assert_eq!(inner_path(outer), inner);
-        }
-    }
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::{HeaderValue, Request};
-use axum::middleware::map_request;
+use axum::middleware::map_request_with_state;
 use axum::response::Response;
 use echobase_controller::{Actuators, Controller, actuator};
 use echobase_ingest::Sink;
@@ -37,6 +38,7 @@ use crate::limiter::Limiter;
 pub use crate::listen::ListenError;
 use crate::listen::Sockets;
 use crate::live::Hub;
+use crate::searches::Searches;
 use crate::slo::Slos;
 use crate::{clock, environment, live, otlp, outbox, route, routes, ui};
 
@@ -165,7 +167,7 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
         slos: Slos::default(),
         intake,
         clock: clock.clone(),
-        searches: tokio::sync::Semaphore::new(crate::causes::AT_A_TIME),
+        searches: Searches::default(),
         shutdown: shutdown.clone(),
     });
 
@@ -323,24 +325,19 @@ async fn sweep(app: App, shutdown: CancellationToken) {
 
 /// The API listener's router: routes, web app, headers, compression.
 fn api_router(app: &App) -> Router {
-    let inner = route::router(routes::table(), app).fallback(ui::file).with_state(app.clone());
+    let table = routes::table();
+    let verbs = Arc::new(route::Verbs::of(&table));
+    let inner = route::router(table, app).fallback(ui::file).with_state(app.clone());
     // Streams are not compressed: an event must leave when it happens. Assets are compressed already.
     let worth = SizeAbove::new(1_024).and(NotForContentType::const_new("text/event-stream"));
     let inner = inner.layer(CompressionLayer::new().gzip(true).compress_when(worth));
     // Verbs are rewritten before the inner router matches.
-    secured(Router::new().fallback_service(inner).layer(map_request(rewrite_verb)))
+    secured(Router::new().fallback_service(inner).layer(map_request_with_state(verbs, rewrite_verb)))
 }
 
-async fn rewrite_verb<B>(mut request: Request<B>) -> Request<B> {
-    let inner = route::inner_path(request.uri().path());
-    if inner != request.uri().path() {
-        let text = match request.uri().query() {
-            Some(query) => format!("{inner}?{query}"),
-            None => inner,
-        };
-        if let Ok(uri) = text.parse() {
-            *request.uri_mut() = uri;
-        }
+async fn rewrite_verb<B>(State(verbs): State<Arc<route::Verbs>>, mut request: Request<B>) -> Request<B> {
+    if let Some(inner) = verbs.rewritten(request.method(), request.uri()) {
+        *request.uri_mut() = inner;
     }
     request
 }

@@ -131,8 +131,42 @@ impl<T> Page<T> {
         Self::cut(rows, request, id_of, read)
     }
 
+    /// The page of a list that is at hand whole, in the order of its keys, which are all different.
+    pub fn of(
+        mut all: Vec<T>,
+        request: &PageRequest,
+        sort_key: impl Fn(&T) -> String,
+    ) -> Result<Self, StoreError> {
+        let after = request.sort_key()?;
+        all.retain(|item| after.as_ref().is_none_or(|after| sort_key(item) > *after));
+        all.sort_by_cached_key(&sort_key);
+        Self::cut(all, request, sort_key, Ok)
+    }
+
     /// The same page of other items.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(change).collect(), next: self.next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_at_hand_is_handed_out_whole_page_by_page() -> Result<(), StoreError> {
+        let all = ["b", "e", "a", "d", "c"].map(str::to_owned);
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        for want in [2, 2, 1] {
+            let request = PageRequest::new(cursor, Some(2))?;
+            let page = Page::of(all.to_vec(), &request, Clone::clone)?;
+            assert_eq!(page.items.len(), want);
+            seen.extend(page.items);
+            cursor = page.next;
+        }
+        assert_eq!((seen.concat().as_str(), cursor), ("abcde", None));
+        let wrong = PageRequest::new(Some(Cursor::from_text("#")), None)?;
+        assert!(Page::of(all.to_vec(), &wrong, Clone::clone).is_err());
+        Ok(())
     }
 }

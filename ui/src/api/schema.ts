@@ -1057,7 +1057,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The metric series of a resource */
+        /** The metric series of a resource, by name */
         get: operations["list_series"];
         put?: never;
         post?: never;
@@ -1306,6 +1306,11 @@ export interface components {
             prior_strength: number;
             /** @description The resource. */
             resource_id: string;
+            /**
+             * @description Why the search for causes gave no answer, in words; absent where it gave one or was not needed. The origin is then
+             *     what the path of the failure says.
+             */
+            search_failed?: string | null;
         };
         /** @description A playbook that looks at the resource. */
         AdviceOption: {
@@ -1991,6 +1996,13 @@ export interface components {
             source: string;
             /** @description The called. */
             to: string;
+        };
+        /** @description One page of a list. */
+        DependencyPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Dependency"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
         };
         /** @description A series that left its reference. */
         Drift: {
@@ -3538,6 +3550,13 @@ export interface components {
             /** @description Start of each step ahead, milliseconds since the epoch. */
             times_ms: number[];
         };
+        /** @description One page of a list. */
+        SeriesPage: {
+            /** @description The items, in the order the list states. */
+            items: components["schemas"]["Series"][];
+            /** @description Give this as `cursor` to get the next page; absent on the last. */
+            next_cursor?: string | null;
+        };
         /** @description The points of one series, folded into steps. */
         SeriesPoints: {
             /** @description Largest value of each step. */
@@ -4216,6 +4235,8 @@ export interface operations {
     list_dependencies: {
         parameters: {
             query?: {
+                cursor?: string | null;
+                limit?: number | null;
                 resource_id?: string | null;
             };
             header?: never;
@@ -4230,7 +4251,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Dependency"][];
+                    "application/json": components["schemas"]["DependencyPage"];
                 };
             };
             /** @description A problem document */
@@ -6338,7 +6359,10 @@ export interface operations {
     };
     list_series: {
         parameters: {
-            query?: never;
+            query?: {
+                cursor?: string | null;
+                limit?: number | null;
+            };
             header?: never;
             path: {
                 id: string;
@@ -6353,7 +6377,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Series"][];
+                    "application/json": components["schemas"]["SeriesPage"];
                 };
             };
             /** @description A problem document */

@@ -24,12 +24,13 @@ function answer(method: string, path: string): string | undefined {
   return schema?.type === 'array' ? `${name(schema.items)}[]` : name(schema);
 }
 
+const isPages = (method: string): boolean => /pages$/i.test(method);
 const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((file) => /\.(ts|vue)$/.test(file));
 const calls = sources.flatMap((file) =>
-  [...readFileSync(join(root, 'src', file), 'utf8').matchAll(/\b(get|post|put|patch)<(\w+(?:<\w+>|\[\])?)>\((?:'(\/[^']*)'|`(\/[^`]*)`)/g)].map(([, method, type, plain, template]) => ({
+  [...readFileSync(join(root, 'src', file), 'utf8').matchAll(/\b(get|post|put|patch|pages|usePages)<(\w+(?:<\w+>|\[\])?)>\((?:'(\/[^']*)'|`(\/[^`]*)`)/g)].map(([, method, type, plain, template]) => ({
     file,
-    method: method!,
-    type: type!.replace(/^Page<(\w+)>$/, '$1Page'),
+    method: isPages(method!) ? 'get' : method!,
+    type: isPages(method!) ? `${type}Page` : type!.replace(/^Page<(\w+)>$/, '$1Page'),
     path: (plain ?? template)!.replace(/:\$\{[^}]*\}/g, ':*').replace(/\$\{[^}]*\}/g, 'x'),
   })),
 );

@@ -166,6 +166,43 @@ fn nothing_unusual_is_not_determined_and_says_so() {
     assert_eq!(ranking.words().len(), 4);
 }
 
+/// A cause as the verdict sees it.
+fn scored(score: f64, surprise: f64) -> Cause {
+    let measured = vec![measured("x", "latency", 1.0, 2.0)];
+    let found = causes(&Incident { measured, ..Incident::default() });
+    Cause { score, surprise, ..found.causes[0].clone() }
+}
+
+#[test]
+fn a_few_that_are_alike_are_close_and_five_say_nothing() {
+    for (scores, want) in [
+        (&[1.0][..], Verdict::Determined),
+        (&[1.0, 0.95], Verdict::Close),
+        (&[1.0, 1.0, 1.0, 1.0], Verdict::Close),
+        (&[1.0, 1.0, 1.0, 1.0, 1.0], Verdict::NotDetermined),
+        (&[1.0, 1.0, 1.0, 1.0, 0.5], Verdict::Close),
+        (&[1.0, 0.5], Verdict::Determined),
+        (&[0.0, 0.0], Verdict::NotDetermined),
+    ] {
+        let causes: Vec<Cause> = scores.iter().map(|score| scored(*score, 9.0)).collect();
+        assert_eq!(verdict(&causes), want, "{scores:?}");
+    }
+}
+
+#[test]
+fn what_stayed_within_its_usual_spread_is_neither_sure_nor_told() {
+    let sure = scored(0.3, 9.0);
+    let ranking = |first: Cause, second: Cause| {
+        let causes = vec![first, second];
+        Ranking { verdict: verdict(&causes), causes }
+    };
+    let lifted = ranking(Cause { node: "deployed".into(), ..scored(1.0, 1.5) }, sure.clone());
+    assert_eq!((lifted.verdict, lifted.unusual().count()), (Verdict::Close, 1));
+    assert!(lifted.words().iter().all(|words| !words.starts_with("deployed")), "{:?}", lifted.words());
+    let quiet = ranking(scored(1.0, 1.5), scored(0.1, 0.2));
+    assert_eq!((quiet.verdict, quiet.words().len()), (Verdict::NotDetermined, 1));
+}
+
 #[test]
 fn causes_are_told_with_their_reasons() {
     let incident = shop([("shop", 1.0, 2.0), ("orders", 0.5, 1.5), ("db", 0.1, 1.1), ("search", 0.2, 0.2)]);

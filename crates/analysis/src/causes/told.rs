@@ -7,7 +7,7 @@ use crate::words::{Quantity, number};
 const TOLD: usize = 3;
 
 impl Ranking {
-    /// The first three causes, one sentence each; a sentence before them where none stands out.
+    /// The first three causes that count, one sentence each; a sentence before them where none stands out.
     pub fn words(&self) -> Vec<String> {
         let mut out = Vec::with_capacity(TOLD + 1);
         match self.verdict {
@@ -17,8 +17,7 @@ impl Ranking {
                 out.push("Not determined: no cause stands out from the others.".to_owned());
             }
         }
-        let told = self.causes.iter().filter(|cause| cause.score > 0.0).take(TOLD);
-        out.extend(told.map(Cause::words));
+        out.extend(self.unusual().take(TOLD).map(Cause::words));
         out
     }
 }

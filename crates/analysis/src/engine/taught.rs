@@ -132,6 +132,11 @@ impl Engine {
         self.followed.insert(resource.clone(), (metric.to_owned(), from));
     }
 
+    /// The metrics of a resource that are judged, by name and with their attributes.
+    pub fn metrics(&self, resource: &ResourceId) -> Vec<String> {
+        self.resources.get(resource).map(super::watched::Watched::metrics).unwrap_or_default()
+    }
+
     /// Judges what of a resource waits for the moment to be over: no later row comes.
     pub fn finish(&mut self, resource: &ResourceId) {
         if let Some(watched) = self.resources.get_mut(resource) {

@@ -128,7 +128,17 @@ async fn the_cause_of_slow_answers_is_found_two_calls_away() {
     for (name, calls, place) in [("web", Some("shop"), 0), ("shop", Some("db"), 1), ("db", None, 2)] {
         send(&world, "/v1/traces", &spans(name, calls, place, end)).await;
     }
-    world.wait_for("the graph", "/api/v1/dependencies", |seen| seen.as_array().unwrap().len() == 2).await;
+    world
+        .wait_for("the graph", "/api/v1/dependencies", |seen| seen["items"].as_array().unwrap().len() == 2)
+        .await;
+    let first = world.get("/api/v1/dependencies?limit=1").await;
+    let next = format!("/api/v1/dependencies?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
+    let rest = world.get(&next).await;
+    assert_eq!(
+        (&first["items"][0]["from"], &rest["items"][0]["from"]),
+        (&json!("service:shop"), &json!("service:web"))
+    );
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (1, &Value::Null));
     let change = json!({ "resource_id": "service:db", "kind": "configuration", "what": "cache off" });
     world.post("/api/v1/changes", &change).await;
     let time = |s: i64| echobase_types::Timestamp::from_secs(s).to_string();

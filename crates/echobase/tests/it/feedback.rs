@@ -75,6 +75,16 @@ async fn noise_raises_the_bar_is_counted_beside_the_budget_and_holds_after_a_kil
     };
     assert!(passed(&detail["judged"]), "the surprise over the bar is there: {detail}");
 
+    // A time that ends in the middle of it has it too, with the end that came later.
+    let time = |name: &str| found[name].as_str().unwrap().parse::<echobase_types::Timestamp>().unwrap();
+    let (started, ended) = (time("started_at"), time("ended_at"));
+    for (to, want) in [(started + ended.since(started) / 2, 1), (started, 0)] {
+        let path = format!("/api/v1/anomalies?resource_id=service:shop&to={to}");
+        let told = world.get(&path).await["items"].clone();
+        let is_it = |a: &&Value| a["id"] == found["id"] && a["ended_at"] == found["ended_at"];
+        assert_eq!(told.as_array().unwrap().iter().filter(is_it).count(), want, "{to}: {told}");
+    }
+
     let draft = json!({ "anomaly_id": found["id"], "label": "noise" });
     let label = world.post("/api/v1/incidents", &draft).await;
     assert_eq!((&label["metric"], &label["started_at"]), (&found["metric"], &found["started_at"]));
@@ -102,6 +112,41 @@ async fn noise_raises_the_bar_is_counted_beside_the_budget_and_holds_after_a_kil
     assert_eq!(removed.status(), StatusCode::NO_CONTENT);
     let back = |seen: &Value| of_metric(seen, "queue.wait").is_some_and(|s| s["factor"] == json!(1.0));
     world.wait_for("the bar of the budget", &path, back).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_is_refused_with_the_reason_and_lists_come_in_pages() {
+    let world = World::start();
+    send(&world, &["queue.wait", "disk.wait"], past(60), |i, _| 10.0 + noise(i)).await;
+    let first = world.get(&format!("{SHOP}/series?limit=1")).await;
+    let next = format!("{SHOP}/series?limit=1&cursor={}", first["next_cursor"].as_str().unwrap());
+    let rest = world.get(&next).await;
+    assert_eq!(
+        (&first["items"][0]["metric"], &rest["items"][0]["metric"]),
+        (&json!("disk.wait"), &json!("queue.wait"))
+    );
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (1, &Value::Null));
+
+    let judged = world.get(&format!("{SHOP}/judged?metric=queue.wait")).await;
+    assert!(!judged["value"].as_array().unwrap().is_empty(), "{judged}");
+    let ago =
+        |days: i64| echobase_types::Timestamp::from_micros(now_us() - days * 86_400_000_000).to_string();
+    let no_anomaly = "/api/v1/anomalies/01900000-0000-8000-8000-000000000000".to_owned();
+    for (path, status, reason) in [
+        (format!("{SHOP}/judged?metric=cpu"), 422, "judged were `disk.wait`, `queue.wait`"),
+        (format!("/api/v1/models/risk?from={}", ago(91)), 400, "at most 90 days"),
+        (no_anomaly, 404, "no anomaly"),
+    ] {
+        let answer = world.request(Method::GET, &path).send().await.unwrap();
+        let problem = json_of(answer, StatusCode::from_u16(status).unwrap()).await;
+        assert!(problem["detail"].as_str().unwrap().contains(reason), "{path}: {problem}");
+    }
+
+    // Its id ends like a verb that other things have.
+    world.post("/api/v1/events", &json!({ "resource_id": "service:train", "name": "hello" })).await;
+    let there = |seen: &Value| seen["items"].as_array().unwrap().iter().any(|r| r["id"] == "service:train");
+    world.wait_for("the resource", "/api/v1/resources", there).await;
+    assert_eq!(world.get("/api/v1/resources/service:train").await["id"], "service:train");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use echobase_api::causes::CausesQuery;
+use echobase_types::alert::AlertState;
 use echobase_types::assessment::Severity;
 use echobase_types::{AlertId, ErrorKind, IncidentId, ResourceId, TenantId, Timestamp};
 
@@ -106,7 +107,7 @@ async fn times_of(
     let alert: AlertId = id.parse().map_err(|_| missing())?;
     match app.store.alerts().get(tenant, alert).await {
         Ok(alert) if alert.resource_id.as_ref().is_some_and(|r| nodes.contains(r)) => {
-            return Ok((alert.started_at, None));
+            return Ok((alert.started_at, ended(&alert.state)));
         }
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -120,9 +121,25 @@ async fn times_of(
     }
 }
 
+/// When an alert held no longer.
+fn ended(state: &AlertState) -> Option<Timestamp> {
+    match state {
+        AlertState::Resolved { at } => Some(*at),
+        AlertState::Firing | AlertState::Acknowledged { .. } => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alert_that_is_over_ended_when_it_was_resolved() {
+        let at = Timestamp::from_secs(7);
+        assert_eq!(ended(&AlertState::Resolved { at }), Some(at));
+        assert_eq!(ended(&AlertState::Acknowledged { at }), None, "somebody has taken it; it still holds");
+        assert_eq!(ended(&AlertState::Firing), None);
+    }
 
     #[test]
     fn rows_are_whole_seconds_and_bounded_however_long_the_incident() {

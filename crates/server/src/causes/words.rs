@@ -7,8 +7,6 @@ use echobase_types::{ResourceId, Timestamp};
 
 use super::window::Window;
 
-/// A cause that was off by fewer of its usual spreads is none.
-const UNUSUAL: f64 = 2.0;
 /// Causes that are told.
 const TOLD: usize = 10;
 /// Rows of normal that are shown before an incident.
@@ -46,22 +44,17 @@ impl Told {
         rows: u64,
         left_out: Vec<String>,
     ) -> Causes {
-        // What moved within its usual spread began nothing, even where nothing else moved more.
-        let unusual = |cause: &&Cause| cause.score > 0.0 && cause.surprise >= UNUSUAL;
-        let kept: Vec<&Cause> = ranking.causes.iter().filter(unusual).collect();
-        let first_is_kept = ranking.causes.first().is_some_and(|first| unusual(&first));
-        let judged = match ranking.verdict {
-            _ if kept.is_empty() => Verdict::NotDetermined,
-            Verdict::Determined if !first_is_kept => Verdict::Close,
-            verdict => verdict,
-        };
-        let verdict = match judged {
+        let kept: Vec<&Cause> = ranking.unusual().collect();
+        let verdict = match ranking.verdict {
             _ if gathered.is_empty() => "no_data",
             Verdict::Determined => "determined",
             Verdict::Close => "close",
             Verdict::NotDetermined => "not_determined",
         };
-        let named = Ranking { verdict: judged, causes: kept.iter().map(|cause| self.named(cause)).collect() };
+        let named = Ranking {
+            verdict: ranking.verdict,
+            causes: kept.iter().map(|cause| self.named(cause)).collect(),
+        };
         let told = kept.iter().zip(&named.causes);
         let causes = told.take(TOLD).filter_map(|(cause, named)| {
             let evidence = self.evidence(gathered.get(cause.at)?);

@@ -6,10 +6,10 @@ use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 use std::thread;
 
-use echobase_analysis::forecast::{Step, find_season, forecast as forecast_series};
+use echobase_analysis::forecast::{Step, at_even_steps, find_season, forecast as forecast_series};
 use echobase_telemetry::ipc::{self, Kept, Values, Writer};
 
-use super::rows::{Input, Source};
+use super::rows::{Input, Source, number};
 use super::{Format, JudgeError, table};
 
 /// Rows that one series may have, missing ones included.
@@ -99,7 +99,7 @@ fn read_csv(input: impl Read) -> Result<Vec<Series>, JudgeError> {
         let Ok(t) = time.parse() else {
             return table(format!("row {row}: t `{time}` is not a whole number"));
         };
-        let Ok(y) = (if value.is_empty() { Ok(f64::NAN) } else { value.parse() }) else {
+        let Some(y) = number(value) else {
             return table(format!("row {row}: y `{value}` is not a number"));
         };
         found.add(cell(id).to_owned(), Point { t, y, row });
@@ -124,7 +124,7 @@ fn read_arrow<R: Read>(mut reader: ipc::Reader<Input<R>>) -> Result<(Vec<Series>
     Ok((found.even()?, like))
 }
 
-/// Puts rows at even steps; the usual distance from row to row is the step.
+/// Puts rows at even steps; the usual distance from row to row is the step, and no row may lie between two steps.
 fn even(id: String, mut points: Vec<Point>) -> Result<Series, JudgeError> {
     points.sort_by_key(|point| (point.t, point.row));
     let mut gaps = Vec::with_capacity(points.len());
@@ -140,31 +140,29 @@ fn even(id: String, mut points: Vec<Point>) -> Result<Series, JudgeError> {
     let mut sorted = gaps.clone();
     sorted.sort_unstable();
     let step = sorted.get(sorted.len() / 2).copied().unwrap_or(1);
-    let mut values = Vec::with_capacity(points.len());
-    let mut last = 0;
-    for (at, point) in points.iter().enumerate() {
-        if let Some(gap) = at.checked_sub(1).and_then(|before| gaps.get(before)) {
-            if gap % step != 0 {
-                return table(format!(
-                    "row {}: t {} is not a whole number of steps of {step} after {last}",
-                    point.row, point.t
-                ));
-            }
-            let missing = gap / step - 1;
-            if missing >= ROWS {
-                return table(format!("row {}: {missing} rows are missing before t {}", point.row, point.t));
-            }
-            values.extend((0..missing).map(|_| f64::NAN));
+    let mut rows = 1;
+    for ((before, point), gap) in points.iter().zip(points.iter().skip(1)).zip(gaps) {
+        if gap % step != 0 {
+            return table(format!(
+                "row {}: t {} is not a whole number of steps of {step} after {}",
+                point.row, point.t, before.t
+            ));
         }
-        if values.len() as i64 >= ROWS {
+        rows += gap / step;
+        if gap / step > ROWS {
+            let missing = gap / step - 1;
+            return table(format!("row {}: {missing} rows are missing before t {}", point.row, point.t));
+        }
+        if rows > ROWS {
             return table(format!("row {}: series `{id}` has too many rows", point.row));
         }
-        values.push(point.y);
-        last = point.t;
     }
-    if !values.iter().any(|v| v.is_finite()) {
+    if !points.iter().any(|point| point.y.is_finite()) {
         return table(format!("series `{id}` has no value"));
     }
+    let last = points.last().map_or(0, |point| point.t);
+    let (times, values): (Vec<i64>, Vec<f64>) = points.into_iter().map(|point| (point.t, point.y)).unzip();
+    let values = at_even_steps(&times, &values, step as f64, rows as usize).unwrap_or_default();
     Ok(Series { id, last, step, values })
 }
 
@@ -276,7 +274,7 @@ mod tests {
 
     #[test]
     fn rows_of_any_order_become_even_series_in_order_of_appearance() {
-        let read = read_csv("t,id,y\n10,b,1\n0,a,5\n20,b,\n50,b,4\n40,b,3\n1,a, 6\n".as_bytes()).unwrap();
+        let read = read_csv("t,id,y\n10,b,1\n0,a,5\n20,b,NA\n50,b,4\n40,b,3\n1,a, 6\n".as_bytes()).unwrap();
         assert_eq!(read[0].id, "b");
         assert_eq!((read[0].last, read[0].step), (50, 10));
         assert_eq!(format!("{:?}", read[0].values), "[1.0, NaN, NaN, 3.0, 4.0]");

@@ -193,7 +193,8 @@ fn no_time(text: &str) -> String {
     format!("`{text}` is no time (seconds since 1970, or such as 2026-01-31T08:30:00Z)")
 }
 
-fn number(field: &str) -> Option<f64> {
+/// The number in a cell of CSV: NaN where it says that it is missing, `None` where it is none.
+pub(super) fn number(field: &str) -> Option<f64> {
     const MISSING: [&str; 6] = ["", "na", "n/a", "null", "none", "-"];
     if MISSING.iter().any(|word| field.eq_ignore_ascii_case(word)) {
         return Some(f64::NAN);

@@ -1,50 +1,12 @@
 //! Changes, risk and stability, row by row.
 
 use std::io::{Read, Write};
-use std::time::Duration;
 
-use echobase_analysis::{AnalysisConfig, assess_columns, changes};
-use echobase_types::Timestamp;
+use echobase_analysis::{AnalysisConfig, Horizon, assess_columns_ahead, changes};
 
 use super::answer::{Answer, Column};
 use super::sheet::Sheet;
 use super::{Format, JudgeError};
-
-/// How far ahead a risk looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Horizon {
-    /// So many rows of the table's usual step.
-    Rows(u32),
-    /// So long.
-    Span(Duration),
-}
-
-impl Horizon {
-    /// Reads `60` (rows) or `15m`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            Ok(0) => Err("a horizon of no rows says nothing".to_owned()),
-            Ok(rows) => Ok(Self::Rows(rows)),
-            Err(_) => echobase_types::duration::parse(text)
-                .map(Self::Span)
-                .map_err(|e| format!("{e}, nor a number of rows")),
-        }
-    }
-
-    fn span(self, times: &[Timestamp]) -> Duration {
-        match self {
-            Self::Span(span) => span,
-            Self::Rows(rows) => usual_step(times).saturating_mul(rows),
-        }
-    }
-}
-
-/// The median distance of the first rows; a minute if there is none.
-fn usual_step(times: &[Timestamp]) -> Duration {
-    let mut steps: Vec<Duration> = times.windows(2).take(2_000).map(|p| p[1].since(p[0])).collect();
-    steps.sort_unstable();
-    steps.get(steps.len() / 2).copied().filter(|s| !s.is_zero()).unwrap_or(Duration::from_secs(60))
-}
 
 /// `timestamp,value` to `timestamp,drift,location`: 1 at a row that announces a change, with the row (from 0) where it
 /// began, else 0 and −1. Of several columns each is judged alone; the strongest change of a row is told. In the format
@@ -80,8 +42,8 @@ pub fn risk(
     horizon: Horizon,
 ) -> Result<(), JudgeError> {
     let sheet = Sheet::read(input)?;
-    let config = AnalysisConfig { horizon: horizon.span(&sheet.times), ..AnalysisConfig::default() };
-    let rows = assess_columns(config, &sheet.times, &sheet.names, &sheet.columns);
+    let config = AnalysisConfig::default();
+    let rows = assess_columns_ahead(config, horizon, &sheet.times, &sheet.names, &sheet.columns);
     let figures: Vec<(f64, f64)> = rows.iter().map(|row| (row.risk(), row.stability())).collect();
     let share = |share: f64| format!("{share:.5}");
     let columns = |rows: &[(f64, f64)]| {
@@ -115,6 +77,7 @@ fn write<T>(
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may fail loudly")]
     use std::fmt::Write as _;
+    use std::time::Duration;
 
     use super::*;
 
@@ -162,24 +125,18 @@ mod tests {
 
     #[test]
     fn a_row_depends_on_no_later_one() {
+        // Rows come every minute first and every five later, while the memory runs full.
         let mut table = String::from("timestamp,lat_p99,mem\n");
-        for i in 0..300 {
-            let mem = 0.4 + 0.002 * f64::from(i.max(150) - 150);
-            writeln!(table, "{},{},{mem}", 1_600_000_000 + 60 * i, 0.2 + 0.05 * wobble(i)).unwrap();
+        for i in 0..700_u32 {
+            let mem = 0.4 + 0.002 * f64::from(i.clamp(150, 400) - 150);
+            let time = 1_600_000_000 + 60 * i + 240 * (i.max(230) - 230);
+            writeln!(table, "{time},{},{mem}", 0.2 + 0.05 * wobble(i)).unwrap();
         }
-        let hour = Horizon::Span(Duration::from_secs(3_600));
-        let whole = text(|out| risk(table.as_bytes(), out, None, hour));
         let cut: Vec<&str> = table.lines().take(221).collect();
-        let part = text(|out| risk(cut.join("\n").as_bytes(), out, None, hour));
-        assert!(whole.starts_with(&part));
-    }
-
-    #[test]
-    fn a_horizon_is_rows_or_a_length_of_time() {
-        assert_eq!(Horizon::parse("30"), Ok(Horizon::Rows(30)));
-        assert_eq!(Horizon::parse("15m"), Ok(Horizon::Span(Duration::from_secs(900))));
-        assert!(Horizon::parse("soon").is_err() && Horizon::parse("0").is_err());
-        let times = [0, 300, 600].map(Timestamp::from_secs);
-        assert_eq!(Horizon::Rows(60).span(&times), Duration::from_secs(18_000));
+        for horizon in [Horizon::Rows(60), Horizon::Span(Duration::from_secs(3_600))] {
+            let whole = text(|out| risk(table.as_bytes(), out, None, horizon));
+            let part = text(|out| risk(cut.join("\n").as_bytes(), out, None, horizon));
+            assert!(whole.starts_with(&part), "{horizon:?}");
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use echobase_api::Page;
 use echobase_api::advice::Advice;
 use echobase_api::assessment::{Anomaly, AnomalyQuery, AssessmentHistory};
 use echobase_api::causes::{Causes, CausesQuery};
@@ -10,7 +9,9 @@ use echobase_api::forecast::{ForecastQuery, SeriesForecast};
 use echobase_api::resource::{
     Dependency, DependencyQuery, PointsQuery, RangeQuery, Resource, ResourceQuery, Series, SeriesPoints,
 };
+use echobase_api::{Page, PageQuery};
 use echobase_policy::Action;
+use echobase_store as store;
 use echobase_types::{ErrorKind, ResourceId, ResourceKind};
 
 use crate::app::App;
@@ -41,8 +42,9 @@ pub(super) fn routes() -> Vec<Route> {
             .query::<RangeQuery>()
             .answers::<AssessmentHistory>(),
         get("/api/v1/resources/{id}/series", "list_series", signals, series)
-            .says("resources", "The metric series of a resource")
-            .answers::<Vec<Series>>(),
+            .says("resources", "The metric series of a resource, by name")
+            .query::<PageQuery>()
+            .answers_page::<Series>(),
         get("/api/v1/resources/{id}/points", "read_points", signals, points)
             .says("resources", "Points of a resource's series, folded into steps")
             .query::<PointsQuery>()
@@ -65,7 +67,7 @@ pub(super) fn routes() -> Vec<Route> {
         get("/api/v1/dependencies", "list_dependencies", resources, dependencies)
             .says("resources", "Which resource calls or uses which")
             .query::<DependencyQuery>()
-            .answers::<Vec<Dependency>>(),
+            .answers_page::<Dependency>(),
     ]
 }
 
@@ -116,9 +118,15 @@ async fn assessments(
     Ok(Json(history::assessments(&app, caller.tenant(), &id, from, to, steps).await?))
 }
 
-async fn series(State(app): State<App>, caller: Caller, Segment(id): Segment) -> Answer<Json<Vec<Series>>> {
+async fn series(
+    State(app): State<App>,
+    caller: Caller,
+    Segment(id): Segment,
+    Params(query): Params<PageQuery>,
+) -> Answer<Json<Page<Series>>> {
+    let request = super::page(query.cursor, query.limit)?;
     let id = known(&app, &caller, &id).await?;
-    Ok(Json(history::series(&app, caller.tenant(), &id)))
+    Ok(Json(history::series(&app, caller.tenant(), &id, &request)?))
 }
 
 async fn points(
@@ -172,12 +180,16 @@ async fn dependencies(
     State(app): State<App>,
     caller: Caller,
     Params(query): Params<DependencyQuery>,
-) -> Answer<Json<Vec<Dependency>>> {
+) -> Answer<Json<Page<Dependency>>> {
+    let request = super::page(query.cursor, query.limit)?;
     let since = app.now() - graph::SEEN_WITHIN;
     let all = app.store.resources().dependencies(caller.tenant(), since).await?;
     let touches = |d: &Dependency| match &query.resource_id {
         Some(id) => d.from == *id || d.to == *id,
         None => true,
     };
-    Ok(Json(all.iter().map(convert::dependency).filter(touches).collect()))
+    let touching = all.iter().map(convert::dependency).filter(touches).collect();
+    // No part holds the byte that stands between them.
+    let key = |d: &Dependency| format!("{}\0{}\0{}", d.from, d.to, d.source);
+    Ok(Json(convert::page(store::Page::of(touching, &request, key)?, Clone::clone)))
 }

@@ -101,6 +101,16 @@ impl Watched {
             || self.plains().any(|(_, p)| covers(named, &p.metric))
     }
 
+    /// The metrics that are watched, each once, by name.
+    pub(in crate::engine) fn metrics(&self) -> Vec<String> {
+        let streams = self.streams().map(|stream| stream.metric.clone());
+        let mut all: Vec<String> =
+            streams.chain(self.plains().map(|(_, plain)| plain.metric.clone())).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     /// Notes what goes with the open anomalies at this time.
     pub(in crate::engine) fn witness(&mut self, score: f64) {
         let is_loud = |c: &Channel| c.alarm.open().is_some() || c.surprise() >= COMPANY;
