@@ -23,6 +23,7 @@
 mod horizons;
 mod layer;
 mod model;
+mod network;
 mod wear_weights;
 mod weights;
 
@@ -39,11 +40,13 @@ pub use horizons::HORIZONS;
 pub(crate) use horizons::{Rung, ladder, likely_in};
 pub use layer::{Evidence, ROLE_NAMES, RiskLayer};
 pub(crate) use layer::{log_odds, moved};
-pub use model::{Curve, RiskModel, Tree, WearModel};
+pub use model::{Curve, NEURONS, RiskModel, WearModel};
+pub use network::{Network, bend};
 
 /// What the model was fitted on, for those who must judge how far to trust it.
-pub const PROVENANCE: &str = "Shipped with Echobase: hazards by formula, and 360 small trees learned from generated \
-    runs of thirty-five kinds, eighteen of which end in failure, and of random faults. Of kinds that it has not seen it \
+pub const PROVENANCE: &str = "Shipped with Echobase: hazards by formula, and a small network that only rises \
+    with what gets worse, learned from generated runs of thirty-five kinds, eighteen of which end in failure, and of random \
+    faults. Of kinds that it has not seen it \
     foresees fewer. Nothing of your own history is in it; incidents that you label show how far it holds here.";
 
 /// What is said without knowledge, and the least that is said with it.

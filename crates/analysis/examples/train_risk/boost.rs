@@ -5,13 +5,13 @@
 //! whether it fails between one and two horizons ahead is not asked.
 
 use echobase_analysis::precursor::{FIGURES, PER_ROLE, Role};
-use echobase_analysis::risk::Tree;
 
 use crate::runs::Family;
 
-/// Horizons in rows, and how much each counts.
-pub(crate) const HORIZONS: [f32; 7] = [5.0, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0];
-const COUNTS: [f32; 7] = [0.1, 0.2, 0.3, 1.0, 0.3, 0.1, 0.05];
+/// Horizons in rows, and how much each counts. How often something fails within longer ones depends on how often it fails
+/// at all, which no generator knows.
+pub(crate) const HORIZONS: [f32; 5] = [5.0, 15.0, 30.0, 60.0, 120.0];
+pub(crate) const COUNTS: [f32; 5] = [0.1, 0.2, 0.3, 1.0, 0.3];
 
 const RATE: f32 = 0.15;
 /// Pull of each answer to 0, and the least curvature of a leaf.
@@ -59,12 +59,12 @@ pub(crate) fn fails_within(left: f32, horizon: f32) -> Option<bool> {
 }
 
 /// Whether more of a figure may only raise the risk. Of traffic either may.
-fn rises(figure: usize) -> bool {
+pub(crate) fn rises(figure: usize) -> bool {
     figure / PER_ROLE != Role::Traffic as usize
 }
 
 /// Figures without meaning: heights without a limit, outlooks of what has none.
-fn is_mute(figure: usize) -> bool {
+pub(crate) fn is_mute(figure: usize) -> bool {
     let (role, kind) = (figure / PER_ROLE, figure % PER_ROLE);
     match kind {
         0 => role == Role::Dependency as usize || role == Role::Traffic as usize,
@@ -74,9 +74,18 @@ fn is_mute(figure: usize) -> bool {
     }
 }
 
+/// A tree of depth four: fifteen questions, sixteen answers. The children of question `i` are `2 i + 1` (at most the
+/// threshold) and `2 i + 2` (above it).
+struct Tree {
+    /// Figure and threshold of each question.
+    questions: [(u8, f32); 15],
+    /// What each answer adds to the log-odds.
+    answers: [f32; 16],
+}
+
 /// What was learned.
 pub(crate) struct Booster {
-    pub(crate) trees: Vec<Tree>,
+    trees: Vec<Tree>,
 }
 
 /// Gradient and curvature of a bin or a leaf.

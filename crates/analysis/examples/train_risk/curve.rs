@@ -1,11 +1,11 @@
 //! From a score to a probability for every horizon.
 
-use crate::boost::{Booster, HORIZONS, Row, fails_within};
+use crate::boost::{HORIZONS, Row, fails_within};
 
 /// Share of the rows that do not fail within two horizons above the threshold of the decision, where the curve of a
 /// horizon says one half: at [`MIDDLE`] and above. Below it falls with the root of the horizon, as fewer rows fail so soon.
 const FALSE_ALARMS: f64 = 0.0175;
-const MIDDLE: usize = 3;
+pub(crate) const MIDDLE: usize = 3;
 
 /// The curves of all horizons over the same knots, rising with the score and with the horizon.
 pub(crate) struct Curves {
@@ -16,11 +16,9 @@ pub(crate) struct Curves {
 impl Curves {
     /// Pools adjacent violators over blocks of rows (Ayer et al. 1955), with one half at the threshold of the decision: a
     /// risk of one half is where alarms are worth their price, not where half of them come true.
-    pub(crate) fn fit(rows: &[Row], booster: &Booster) -> Self {
-        let scores: Vec<f32> = rows.iter().map(|r| booster.score(&r.figures)).collect();
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
-        let thresholds: Vec<f32> = HORIZONS.iter().map(|h| threshold(rows, &scores, &order, *h)).collect();
+    pub(crate) fn fit(rows: &[Row], scores: &[f32]) -> Self {
+        let order = ranked(scores);
+        let thresholds: Vec<f32> = HORIZONS.iter().map(|h| threshold(rows, scores, &order, *h)).collect();
         let middle = thresholds[MIDDLE];
         let mut knots: Vec<f32> =
             [-9.0, -7.0, -5.0, -4.0, -3.0, -2.0, -1.3, -0.7, 0.5, 1.0, 1.7, 2.5, 3.5, 5.0, 7.0]
@@ -33,7 +31,7 @@ impl Curves {
         let mut below = vec![0.0005_f32; knots.len()];
         let mut of_horizon = Vec::new();
         for (horizon, threshold) in HORIZONS.into_iter().zip(&thresholds) {
-            let truth = truth(rows, &scores, &order, horizon);
+            let truth = truth(rows, scores, &order, horizon);
             let mut highest = 0.0005_f32;
             let mut curve: Vec<f32> = knots
                 .iter()
@@ -56,30 +54,6 @@ impl Curves {
         Self { knots, of_horizon }
     }
 
-    /// The same with the curve of one horizon as it was, and the others held below and above it.
-    pub(crate) fn around(mut self, horizon: f32, knots: &[f32], kept: &[f32]) -> Self {
-        let grid = std::mem::take(&mut self.knots);
-        self.knots = grid.iter().chain(knots).copied().collect();
-        self.knots.sort_by(f32::total_cmp);
-        self.knots.dedup_by(|a, b| *a - *b < 1e-3);
-        let on_all = |from: &[f32], values: &[f32]| -> Vec<f32> {
-            self.knots.iter().map(|k| at(from, values, *k)).collect()
-        };
-        let kept = on_all(knots, kept);
-        let mut curves: Vec<Vec<f32>> = self.of_horizon.iter().map(|curve| on_all(&grid, curve)).collect();
-        for (curve, of) in curves.iter_mut().zip(HORIZONS) {
-            for (y, kept) in curve.iter_mut().zip(&kept) {
-                *y = match of.total_cmp(&horizon) {
-                    std::cmp::Ordering::Less => y.min(*kept),
-                    std::cmp::Ordering::Equal => *kept,
-                    std::cmp::Ordering::Greater => y.max(*kept),
-                };
-            }
-        }
-        self.of_horizon = curves;
-        self
-    }
-
     /// The probability of failing within the horizon of that place.
     pub(crate) fn probability(&self, score: f32, horizon: usize) -> f32 {
         at(&self.knots, &self.of_horizon[horizon], score)
@@ -94,6 +68,18 @@ fn at(knots: &[f32], values: &[f32], x: f32) -> f32 {
     }
     let share = (x - knots[above - 1]) / (knots[above] - knots[above - 1]);
     values[above - 1] + share * (values[above] - values[above - 1])
+}
+
+/// Rows from the lowest score to the highest.
+fn ranked(scores: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+    order
+}
+
+/// The score above which the decision within [`MIDDLE`] is to warn.
+pub(crate) fn decision(rows: &[Row], scores: &[f32]) -> f32 {
+    threshold(rows, scores, &ranked(scores), HORIZONS[MIDDLE])
 }
 
 fn threshold(rows: &[Row], scores: &[f32], order: &[usize], horizon: f32) -> f32 {

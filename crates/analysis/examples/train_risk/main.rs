@@ -2,49 +2,50 @@
 //!
 //! ```text
 //! cargo run --release -p echobase-analysis --example train_risk -- fit VERSION > src/risk/weights.rs
-//! cargo run --release -p echobase-analysis --example train_risk -- recalibrate VERSION > src/risk/weights.rs
 //! cargo run --release -p echobase-analysis --example train_risk -- wear FD001.csv > src/risk/wear_weights.rs
 //! cargo run --release -p echobase-analysis --example train_risk -- check
+//! cargo run --release -p echobase-analysis --example train_risk -- contenders
 //! ```
 //!
 //! `fit` makes runs of a simulated service ([`plant`]) under kinds of trouble and look-alikes ([`kinds`]) from fixed
 //! seeds, sees them as the engine does ([`Engine::precursors`](echobase_analysis::Engine::precursors)), learns one score
-//! for all horizons ([`boost`]) and reads from it a probability for each ([`curve`]). `recalibrate` keeps the trees that ship
-//! and reads the probabilities anew. `check` leaves kinds out of the
-//! learning and prints how well they are foreseen. `wear` fits what is said of machines without vital signs to a table of
+//! for all horizons ([`monotone`]) and reads from it a probability for each ([`curve`]). `check` leaves kinds out of the
+//! learning and prints how well they are foreseen. `contenders` holds other learners against the one that ships
+//! ([`contenders`]). `wear` fits what is said of machines without vital signs to a table of
 //! units that ran to their end ([`engines`]). `scores` prints how often trouble
 //! follows a stability score ([`scores`]). `rows FOLDER` hands the rows to other learners ([`dump`]).
 
 mod boost;
 mod check;
+mod contenders;
 mod curve;
 mod dump;
 mod engines;
+mod forest;
 mod kinds;
+mod monotone;
 mod noise;
 mod plant;
 mod print;
+mod recurrent;
 mod runs;
 mod scores;
 
 use std::process::ExitCode;
 
-use boost::{Booster, Row, fill};
+use boost::{Row, fill};
 use curve::Curves;
 use echobase_analysis::precursor::{FIGURES, PER_ROLE};
-use echobase_analysis::risk::RiskModel;
+use echobase_analysis::risk::NEURONS;
 use runs::Plan;
-
-/// Trees of what ships.
-const TREES: usize = 360;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["fit", version] => fit(version),
-        ["recalibrate", version] => recalibrate(version),
         ["check"] => check::run(),
+        ["contenders"] => contenders::run(),
         ["scores"] => scores::run(),
         ["rows", folder] => {
             if let Err(error) = dump::write(folder.as_ref()) {
@@ -61,7 +62,7 @@ fn main() -> ExitCode {
         },
         _ => {
             eprintln!(
-                "train_risk: want `fit VERSION`, `recalibrate VERSION`, `wear FILE`, `check`, `scores` or `rows FOLDER`"
+                "train_risk: want `fit VERSION`, `wear FILE`, `check`, `contenders`, `scores` or `rows FOLDER`"
             );
             return ExitCode::from(2);
         }
@@ -75,23 +76,9 @@ fn fit(version: &str) {
     eprintln!("train_risk: {} rows", rows.len());
     let ordinary = ordinary(&rows);
     fill(&mut rows, &ordinary);
-    let booster = Booster::train(&rows, TREES);
-    print::weights(version, &booster, &ordinary, &Curves::fit(&rows, &booster));
-}
-
-/// The trees that ship and their curve of sixty rows, with the curves of the other horizons around it.
-fn recalibrate(version: &str) {
-    const MIDDLE: f32 = 60.0;
-    let shipped = RiskModel::shipped();
-    let mut ordinary = [0.0; FIGURES];
-    ordinary.copy_from_slice(shipped.ordinary);
-    let mut rows = runs::rows(&Plan::learned());
-    fill(&mut rows, &ordinary);
-    let booster = Booster { trees: shipped.trees.to_vec() };
-    let kept = shipped.curves.iter().find(|c| c.points == MIDDLE).map_or(&[][..], |c| c.probabilities);
-    let curves = Curves::fit(&rows, &booster).around(MIDDLE, shipped.knots, kept);
-    print::weights(version, &booster, &ordinary, &curves);
-    check::curves(&booster, &ordinary, &curves);
+    let network = monotone::train::<NEURONS>(&rows);
+    let scores: Vec<f32> = rows.iter().map(|r| network.score(&r.figures)).collect();
+    print::weights(version, &network, &ordinary, &Curves::fit(&rows, &scores));
 }
 
 /// The middle of each figure over quiet rows; slopes and departures are 0 in ordinary operation.

@@ -1,39 +1,45 @@
 //! The model as Rust source.
 
 use echobase_analysis::precursor::{FIGURES, PER_ROLE};
+use echobase_analysis::risk::{NEURONS, Network};
 
-use crate::boost::{Booster, HORIZONS};
+use crate::boost::HORIZONS;
 use crate::curve::Curves;
 use crate::engines::{self, Fitted};
 
-/// Horizons whose curves ship. How often something fails within longer ones depends on how often it fails at all, which no
-/// generator knows.
-const SHIPPED: usize = 5;
-
-pub(crate) fn weights(version: &str, booster: &Booster, ordinary: &[f32; FIGURES], curves: &Curves) {
+pub(crate) fn weights(version: &str, network: &Network<NEURONS>, ordinary: &[f32; FIGURES], curves: &Curves) {
     println!("//! The learned model that ships: printed by the example `train_risk`, not edited by hand.");
     println!("//!\n//! What it was learned from and measured at stands in `docs/guide/analysis.md`.\n");
-    println!("use super::model::{{Curve, Tree}};\n");
+    println!("use super::model::{{Curve, NEURONS}};\nuse super::network::Network;\n");
     println!("pub(super) const VERSION: &str = \"{version}\";\n");
     println!("#[rustfmt::skip]\npub(super) static KNOTS: [f32; {}] = [", curves.knots.len());
     println!("    {},\n];\n", list(&curves.knots));
-    println!("#[rustfmt::skip]\npub(super) static CURVES: [Curve; {SHIPPED}] = [");
-    for (horizon, curve) in HORIZONS.into_iter().zip(&curves.of_horizon).take(SHIPPED) {
+    println!("#[rustfmt::skip]\npub(super) static CURVES: [Curve; {}] = [", HORIZONS.len());
+    for (horizon, curve) in HORIZONS.into_iter().zip(&curves.of_horizon) {
         println!("    Curve {{ points: {horizon:?}, probabilities: &[{}] }},", list(curve));
     }
     println!("];\n\n#[rustfmt::skip]\npub(super) static ORDINARY: [f32; {}] = [", ordinary.len());
     for role in ordinary.chunks(PER_ROLE) {
         println!("    {},", list(role));
     }
-    println!("];\n\nconst fn tree(questions: [(u8, f32); 15], answers: [f32; 16]) -> Tree {{");
-    println!("    Tree {{ questions, answers }}\n}}\n");
-    println!("#[rustfmt::skip]\npub(super) static TREES: [Tree; {}] = [", booster.trees.len());
-    for tree in &booster.trees {
-        let questions: Vec<String> =
-            tree.questions.iter().map(|(f, t)| format!("({f}, {})", short(*t))).collect();
-        println!("    tree([{}], [{}]),", questions.join(", "), list(&tree.answers));
+    println!(
+        "];\n\n#[rustfmt::skip]\npub(super) static NETWORK: Network<NEURONS> = Network {{\n    scale: ["
+    );
+    for of_role in network.scale.chunks(PER_ROLE) {
+        let scale: Vec<String> =
+            of_role.iter().map(|(m, s)| format!("({}, {})", short(*m), short(*s))).collect();
+        println!("        {},", scale.join(", "));
     }
-    println!("];");
+    println!("    ],\n    straight: [");
+    for of_role in network.straight.chunks(PER_ROLE) {
+        println!("        {},", list(of_role));
+    }
+    println!("    ],\n    weights: [");
+    for of_figure in &network.weights {
+        println!("        [{}],", list(of_figure));
+    }
+    println!("    ],\n    offsets: [{}],", list(&network.offsets));
+    println!("    shares: [{}],\n}};", list(&network.shares));
 }
 
 pub(crate) fn wear(fitted: &Fitted) {

@@ -144,6 +144,11 @@ impl Run {
         self.rows.iter().map(|row| std::array::from_fn(|j| if self.sent[j] { row[j] } else { f64::NAN }))
     }
 
+    /// Rows from this one to the collapse; infinite where none came.
+    pub(crate) fn left(&self, row: usize) -> f32 {
+        self.collapse.map_or(f32::INFINITY, |c| c as f32 - row as f32)
+    }
+
     /// Whether it ends in a collapse.
     pub(crate) fn collapses(&self) -> bool {
         self.collapse.is_some()
@@ -188,7 +193,7 @@ impl Run {
                 value,
             }));
             engine.observe(&batch);
-            let left = self.collapse.map_or(f32::INFINITY, |c| c as f32 - row as f32);
+            let left = self.left(row);
             let thin = match left {
                 l if l <= 60.0 => 2,
                 l if l <= 240.0 => 4,

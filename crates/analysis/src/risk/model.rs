@@ -1,32 +1,14 @@
-//! The learned part of the risk: a small forest of monotone trees over the precursors of a resource.
+//! The learned part of the risk: a small monotone network over the precursors of a resource.
 //!
 //! The weights are data ([`weights`]) with a version, printed by the example `train_risk`.
 
+use super::network::Network;
 use super::{wear_weights, weights};
 use crate::precursor::{FIGURES, Precursors, ROLES, Role};
 use crate::wear;
 
-/// A tree of depth four: fifteen questions, sixteen answers. The children of question `i` are `2 i + 1` (at most the
-/// threshold) and `2 i + 2` (above it).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tree {
-    /// Figure and threshold of each question.
-    pub questions: [(u8, f32); 15],
-    /// What each answer adds to the log-odds.
-    pub answers: [f32; 16],
-}
-
-impl Tree {
-    fn answer(&self, figures: &[f32; FIGURES]) -> f32 {
-        let mut at = 0;
-        for _ in 0..4 {
-            let Some((figure, threshold)) = self.questions.get(at) else { return 0.0 };
-            let is_above = figures.get(usize::from(*figure)).is_some_and(|v| v > threshold);
-            at = 2 * at + 1 + usize::from(is_above);
-        }
-        self.answers.get(at - 15).copied().unwrap_or(0.0)
-    }
-}
+/// Neurons of what ships.
+pub const NEURONS: usize = 16;
 
 /// What a score says about one horizon.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,8 +24,8 @@ pub struct Curve {
 pub struct RiskModel {
     /// Which model this is; told on the model card.
     pub version: &'static str,
-    /// The trees; what they say sums up to the score: how near a failure is.
-    pub trees: &'static [Tree],
+    /// Makes the score of the figures: how near a failure is.
+    pub network: &'static Network<NEURONS>,
     /// Each figure in ordinary operation: what is not known is taken to be so.
     pub ordinary: &'static [f32],
     /// Scores at which the curves are given; straight in between.
@@ -81,7 +63,7 @@ impl RiskModel {
     pub fn shipped() -> Self {
         Self {
             version: weights::VERSION,
-            trees: &weights::TREES,
+            network: &weights::NETWORK,
             ordinary: &weights::ORDINARY,
             knots: &weights::KNOTS,
             curves: &weights::CURVES,
@@ -102,13 +84,13 @@ impl RiskModel {
 
     /// How near a failure is, on the scale of the knots.
     pub(crate) fn score(&self, precursors: &Precursors) -> f32 {
-        self.sum(&self.filled(precursors))
+        self.network.score(&self.filled(precursors))
     }
 
     /// What drives the probability within so many points: the share of a role is what the score loses once it is ordinary.
     pub(crate) fn tell(&self, precursors: &Precursors, points: f64) -> Told {
         let figures = self.filled(precursors);
-        let all = self.sum(&figures);
+        let all = self.network.score(&figures);
         let probability = self.within(all, points);
         let mut shares = [0.0; ROLES];
         if probability >= TOLD {
@@ -118,7 +100,7 @@ impl RiskModel {
                 if let (Some(to), Some(from)) = (without.get_mut(range.clone()), self.ordinary.get(range)) {
                     to.copy_from_slice(from);
                 }
-                shares[role as usize] = f64::from((all - self.sum(&without)).max(0.0));
+                shares[role as usize] = f64::from((all - self.network.score(&without)).max(0.0));
             }
         }
         let losses = shares;
@@ -127,10 +109,6 @@ impl RiskModel {
             shares.iter_mut().for_each(|s| *s /= sum);
         }
         Told { shares, losses }
-    }
-
-    fn sum(&self, figures: &[f32; FIGURES]) -> f32 {
-        self.trees.iter().map(|t| t.answer(figures)).sum()
     }
 
     /// The probability of failing within so many points. It never falls with the score nor with the horizon.
@@ -256,9 +234,13 @@ mod tests {
     fn the_parts_of_what_ships_fit_together_and_are_quiet_where_nothing_is_known() {
         let model = RiskModel::shipped();
         assert_eq!(model.ordinary.len(), ROLES * PER_ROLE);
-        for tree in model.trees {
-            assert!(tree.questions.iter().all(|(f, _)| usize::from(*f) < FIGURES), "{tree:?}");
-            assert!(tree.answers.iter().all(|a| a.is_finite()), "{tree:?}");
+        let network = model.network;
+        assert!(network.scale.iter().all(|(middle, spread)| middle.is_finite() && *spread > 0.0));
+        assert!(network.shares.iter().all(|s| *s >= 0.0) && network.offsets.iter().all(|o| o.is_finite()));
+        for (at, (straight, bent)) in network.straight.iter().zip(&network.weights).enumerate() {
+            let may_fall = at / PER_ROLE == Role::Traffic as usize;
+            let is_right = |w: &f32| w.is_finite() && (may_fall || *w >= 0.0);
+            assert!(is_right(straight) && bent.iter().all(is_right), "figure {at}");
         }
         assert!(model.knots.is_sorted_by(|a, b| a < b), "{:?}", model.knots);
         for curve in model.curves {
