@@ -25,6 +25,7 @@ mod layer;
 mod model;
 mod network;
 mod wear_weights;
+#[allow(clippy::approx_constant, reason = "a learned figure may come near to any constant")]
 mod weights;
 
 use std::collections::VecDeque;

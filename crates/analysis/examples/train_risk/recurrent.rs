@@ -257,10 +257,11 @@ fn descend(
         for (value, slope) in step.inputs.iter().zip(&mut slope.inputs) {
             slope.iter_mut().zip(&of_inputs).for_each(|(s, g)| *s += value * g);
         }
-        for k in 0..UNITS {
-            let value = step.before[k];
-            slope.units[k].iter_mut().zip(&of_held).for_each(|(s, g)| *s += value * g);
-            of_before[k] += parts.units[k].iter().zip(&of_held).map(|(w, g)| w * g).sum::<f32>();
+        for (value, slope) in step.before.iter().zip(&mut slope.units) {
+            slope.iter_mut().zip(&of_held).for_each(|(s, g)| *s += value * g);
+        }
+        for (sum, weights) in of_before.iter_mut().zip(&parts.units) {
+            *sum += weights.iter().zip(&of_held).map(|(w, g)| w * g).sum::<f32>();
         }
         of_units = of_before;
     }
