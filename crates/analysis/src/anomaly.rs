@@ -34,6 +34,7 @@ pub(crate) enum Transition {
 
 /// Onset-and-state machine of one series.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Alarm {
     onsets: Onsets,
     rank: f32,
@@ -103,6 +104,16 @@ impl Alarm {
         open.count(verdict, value);
         self.open = Some(open);
         Some(Transition::Opened)
+    }
+
+    /// See [`crate::channel::Channel::touch`].
+    pub(crate) fn touch(&self) -> u32 {
+        self.onsets.touch() ^ u32::from(self.calm)
+    }
+
+    /// Memory on the heap, in bytes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.open.iter().chain(&self.closed).map(|_| size_of::<Open>()).sum()
     }
 
     /// What an onset must exceed under this bar.

@@ -16,6 +16,7 @@ use crate::detector::{Detector, Verdict};
 use crate::drift::DriftTest;
 use crate::onset::Bar;
 use crate::pace::{Pace, Tick};
+use crate::profile::Profile;
 
 /// The figures of the configuration that a series needs.
 #[derive(Clone, Copy, Debug)]
@@ -25,13 +26,13 @@ pub(crate) struct Limits {
     pub(crate) drift_threshold: f64,
 }
 
-/// Streaming state of one series.
+/// Streaming state of one series. The order of the fields is kept: what every value needs lies together.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Channel {
-    pub(crate) pace: Pace,
     detector: Detector,
     pub(crate) alarm: Alarm,
-    drift: DriftTest,
+    pub(crate) pace: Pace,
     /// The bar, and the step it was made for.
     bar: Option<(f64, Bar)>,
     pub(crate) value: f64,
@@ -42,6 +43,7 @@ pub(crate) struct Channel {
     consensus: f32,
     /// What feedback makes of the bar.
     factor: f32,
+    drift: DriftTest,
 }
 
 /// What a point changed.
@@ -70,9 +72,24 @@ impl Channel {
         }
     }
 
-    /// What the judgement of one series costs: detection, alarm and drift test, in bytes.
+    /// What the judgement of one series costs, in bytes: detection, alarm and drift test, once it has seen weekdays and
+    /// weekends.
     pub(crate) const fn bytes() -> usize {
-        size_of::<Self>() + Detector::heap_bytes()
+        size_of::<Self>() + Profile::DAYS
+    }
+
+    /// What it holds on the heap now.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.detector.heap_bytes() + self.alarm.heap_bytes() + self.drift.heap_bytes()
+    }
+
+    /// Reads one figure from every stretch of memory that the next point will need. The states of many series
+    /// do not fit into the caches of a processor: read one after another where each is needed, they cost more than all
+    /// arithmetic; read together beforehand, they arrive side by side. The answer means nothing, and is only there so
+    /// that the reads are not left out.
+    pub(crate) fn touch(&self) -> u32 {
+        let bar = self.bar.map_or(0, |(step, _)| step.to_bits() as u32);
+        self.detector.touch() ^ self.drift.touch() ^ self.alarm.touch() ^ bar ^ self.surprise.to_bits()
     }
 
     /// Takes a point.

@@ -33,6 +33,11 @@ pub(crate) struct Course {
 }
 
 impl Course {
+    /// See [`crate::channel::Channel::touch`].
+    pub(crate) fn touch(&self) -> u32 {
+        self.n ^ self.once[0].to_bits()
+    }
+
     /// Takes a value of the figure; the caller has put it on a scale on which sums make sense.
     pub(crate) fn observe(&mut self, value: f64) {
         let z = (value as f32).clamp(-1e6, 1e6);

@@ -8,7 +8,8 @@
 //!
 //! A period is only a guess until it proves itself: its levels (one for each of up to 48 phases, first folded from
 //! the ring, then learned) are added to the profile only while they bring the error below half of what it is without.
-//! A random walk has humps in its autocorrelation, too, and fails here. State: 0.6 kB.
+//! A random walk has humps in its autocorrelation, too, and fails here. State: 0.3 kB, and as much again where a
+//! period is known.
 
 /// Slots of the ring.
 const SLOTS: usize = 256;
@@ -41,8 +42,9 @@ const RATE: f32 = 0.1;
 /// Periods closer than this share are the same.
 const SAME: f32 = 0.02;
 
-/// The search for a period and the levels of its phases.
+/// The search for a period, and what was found.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Cycle {
     ring: [i8; SLOTS],
     filled: u16,
@@ -50,13 +52,20 @@ pub(crate) struct Cycle {
     per_slot: u16,
     rows: u16,
     sum: f32,
-    /// Length in seconds; 0 while none is known.
+    last: i64,
+    /// Most series have none.
+    known: Option<Box<Known>>,
+}
+
+/// A period with the levels of its phases.
+#[derive(Clone, Debug)]
+struct Known {
+    /// Length in seconds.
     period: f32,
     phases: u8,
     tried: u16,
     /// Where in the period the newest value is, 0 to 1.
     phase: f32,
-    last: i64,
     /// Running error without and with the levels.
     errors: [f32; 2],
     level: [f32; PHASES],
@@ -65,62 +74,41 @@ pub(crate) struct Cycle {
 
 impl Default for Cycle {
     fn default() -> Self {
-        Self {
-            ring: [0; SLOTS],
-            filled: 0,
-            per_slot: 1,
-            rows: 0,
-            sum: 0.0,
-            period: 0.0,
-            phases: 0,
-            tried: 0,
-            phase: 0.0,
-            last: 0,
-            errors: [0.0; 2],
-            level: [0.0; PHASES],
-            count: [0; PHASES],
-        }
+        Self { ring: [0; SLOTS], filled: 0, per_slot: 1, rows: 0, sum: 0.0, last: 0, known: None }
     }
 }
 
 impl Cycle {
+    /// Memory on the heap, in bytes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.known.as_ref().map_or(0, |_| size_of::<Known>())
+    }
+
+    /// See [`crate::channel::Channel::touch`].
+    pub(crate) fn touch(&self) -> u32 {
+        let slot = self.ring.get(usize::from(self.filled)).copied().unwrap_or(0);
+        self.sum.to_bits() ^ slot as u32
+    }
+
     /// Moves to `second` (since 1970); the answer is what the cycle adds to the level there, if it is known to help.
     pub(crate) fn at(&mut self, second: i64) -> Option<f32> {
         let passed = (second - self.last) as f32;
         self.last = second;
-        if self.period <= 0.0 {
-            return None;
-        }
-        self.phase = (self.phase + passed / self.period).rem_euclid(1.0);
-        let here = self.here();
-        (self.helps() && self.count[here] > 0).then(|| self.level[here])
-    }
-
-    fn here(&self) -> usize {
-        // Half a phase off: values that come evenly stay away from the borders.
-        let phases = usize::from(self.phases.max(1));
-        (self.phase * phases as f32 + 0.5) as usize % phases
+        let known = self.known.as_mut()?;
+        known.phase = (known.phase + passed / known.period).rem_euclid(1.0);
+        let here = known.here();
+        (known.helps() && known.count[here] > 0).then(|| known.level[here])
     }
 
     fn helps(&self) -> bool {
-        self.tried >= TRIED && self.errors[1] < HELPS * self.errors[0]
+        self.known.as_ref().is_some_and(|known| known.helps())
     }
 
     /// Learns what was left over at the present place; `unit` is the usual size of a deviation, `step` the usual
     /// distance of values in seconds.
     pub(crate) fn learn(&mut self, rest: f32, unit: f32, step: f64) {
-        if self.period > 0.0 {
-            let here = self.here();
-            let (level, count) = (&mut self.level[here], &mut self.count[here]);
-            if *count > 0 {
-                self.tried = self.tried.saturating_add(1);
-                let rate = ERROR_RATE.max(1.0 / f32::from(self.tried));
-                for (error, size) in self.errors.iter_mut().zip([rest.abs(), (rest - *level).abs()]) {
-                    *error += rate * (size - *error);
-                }
-            }
-            *count = count.saturating_add(1);
-            *level += RATE.max(1.0 / f32::from(*count)) * (rest - *level);
+        if let Some(known) = &mut self.known {
+            known.learn(rest);
         }
         self.rows += 1;
         self.sum += rest;
@@ -144,9 +132,9 @@ impl Cycle {
         let seconds = found.map(|slots| slots * f32::from(self.per_slot) * step);
         if let (Some(slots), Some(seconds)) = (found, seconds)
             && seconds < LONGEST_SECONDS
-            && (seconds - self.period).abs() > SAME * self.period
+            && self.known.as_ref().is_none_or(|k| (seconds - k.period).abs() > SAME * k.period)
         {
-            self.adopt(slots, seconds, unit);
+            self.known = Some(Box::new(Known::begin(&self.ring, slots, seconds, unit)));
         }
         let is_wide = SLOTS as f32 * f32::from(self.per_slot) * step >= SPAN || self.per_slot >= MOST_ROWS;
         if found.is_some() || self.helps() {
@@ -161,22 +149,47 @@ impl Cycle {
             (self.filled, self.per_slot) = (SLOTS as u16 / 2, 2 * self.per_slot);
         }
     }
+}
 
+impl Known {
     /// Begins with a new period of so many slots; the ring is folded into its phases.
-    fn adopt(&mut self, slots: f32, seconds: f32, unit: f32) {
+    fn begin(ring: &[i8; SLOTS], slots: f32, seconds: f32, unit: f32) -> Self {
         let phases = (slots as usize).clamp(2, PHASES);
-        (self.period, self.phases, self.phase, self.tried) = (seconds, phases as u8, 0.0, 0);
-        self.errors = [0.0; 2];
-        self.level = [0.0; PHASES];
-        self.count = [0; PHASES];
-        for (i, &x) in self.ring.iter().enumerate() {
+        let (mut level, mut count) = ([0.0_f32; PHASES], [0_u8; PHASES]);
+        for (i, &x) in ring.iter().enumerate() {
             // The last slot is now.
             let phase = ((i as f32 + 1.0 - SLOTS as f32) / slots).rem_euclid(1.0);
             let here = (phase * phases as f32 + 0.5) as usize % phases;
-            let (level, count) = (&mut self.level[here], &mut self.count[here]);
+            let (level, count) = (&mut level[here], &mut count[here]);
             *count = count.saturating_add(1);
             *level += (f32::from(x) * unit / FINE - *level) / f32::from(*count);
         }
+        Self { period: seconds, phases: phases as u8, tried: 0, phase: 0.0, errors: [0.0; 2], level, count }
+    }
+
+    fn here(&self) -> usize {
+        // Half a phase off: values that come evenly stay away from the borders.
+        let phases = usize::from(self.phases.max(1));
+        (self.phase * phases as f32 + 0.5) as usize % phases
+    }
+
+    fn helps(&self) -> bool {
+        self.tried >= TRIED && self.errors[1] < HELPS * self.errors[0]
+    }
+
+    /// Learns what was left over at the present place.
+    fn learn(&mut self, rest: f32) {
+        let here = self.here();
+        let (level, count) = (&mut self.level[here], &mut self.count[here]);
+        if *count > 0 {
+            self.tried = self.tried.saturating_add(1);
+            let rate = ERROR_RATE.max(1.0 / f32::from(self.tried));
+            for (error, size) in self.errors.iter_mut().zip([rest.abs(), (rest - *level).abs()]) {
+                *error += rate * (size - *error);
+            }
+        }
+        *count = count.saturating_add(1);
+        *level += RATE.max(1.0 / f32::from(*count)) * (rest - *level);
     }
 }
 

@@ -26,7 +26,7 @@
 mod history;
 
 use crate::profile::{BUCKETS, Place, Profile, Pull};
-use crate::tail::Tail;
+use crate::tail::Tails;
 use history::{History, logarithm};
 
 const PREDICTORS: usize = 5;
@@ -85,9 +85,11 @@ mod at {
     pub(super) const COUNT: usize = 14;
 }
 
-/// Streaming state of one series.
+/// Streaming state of one series. The order of the fields is kept: what every value needs lies together.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Detector {
+    profile: Profile,
     origin: f64,
     floor: f32,
     n: u32,
@@ -108,9 +110,8 @@ pub(crate) struct Detector {
     slow_variance: f32,
     run: u16,
     longest_run: u16,
-    tails: [Tail; at::COUNT],
-    history: Box<History>,
-    profile: Box<Profile>,
+    tails: Tails<{ at::COUNT }>,
+    history: History,
 }
 
 /// One value with all that was expected of it.
@@ -170,15 +171,20 @@ impl Detector {
             slow_variance: 0.0,
             run: 0,
             longest_run: 0,
-            tails: [Tail::default(); at::COUNT],
-            history: Box::default(),
-            profile: Box::new(Profile::new()),
+            tails: Tails::default(),
+            history: History::default(),
+            profile: Profile::new(),
         }
     }
 
     /// Memory on the heap, in bytes.
-    pub(crate) const fn heap_bytes() -> usize {
-        size_of::<History>() + size_of::<Profile>()
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.profile.heap_bytes()
+    }
+
+    /// See [`crate::channel::Channel::touch`].
+    pub(crate) fn touch(&self) -> u32 {
+        self.n ^ u32::from(self.run) ^ self.tails.touch() ^ self.history.touch() ^ self.profile.touch()
     }
 
     /// Values learned.
@@ -282,28 +288,33 @@ impl Detector {
         let profile = seen.residuals[3] / (self.errors[3] + resolution);
         let past = self.history.judge(seen, self.n, resolution);
 
-        let n = self.n;
-        let log_step = self.sided(at::LOG_STEP, log_step, n);
-        let fast_level = self.sided(at::FAST_LEVEL, fast_level, n);
-        let profile = self.sided(at::PROFILE, profile, n);
-        let long_mean = self.sided(at::LONG_MEAN, self.long_mean, n);
-        let log_trend = self.sided(at::LOG_TREND, past.log_trend, n);
-        let innovation =
-            self.surprise(at::INNOVATION, seen.innovation.abs() / (self.fast_scale + resolution), n);
-        let deviation = self.surprise(at::DEVIATION, z.abs(), n);
-        let short_mean = self.surprise(at::SHORT_MEAN, self.short_mean.abs(), n);
-        let variance = self.surprise(at::VARIANCE, restless.abs(), n);
+        let mut z_of = [0.0; at::COUNT];
+        let mut sided =
+            |at: usize, value: f32| (z_of[at], z_of[at + 1]) = (value.max(0.0), (-value).max(0.0));
+        sided(at::LOG_STEP, log_step);
+        sided(at::FAST_LEVEL, fast_level);
+        sided(at::PROFILE, profile);
+        sided(at::LONG_MEAN, self.long_mean);
+        sided(at::LOG_TREND, past.log_trend);
+        z_of[at::INNOVATION] = seen.innovation.abs() / (self.fast_scale + resolution);
+        z_of[at::DEVIATION] = z.abs();
+        z_of[at::SHORT_MEAN] = self.short_mean.abs();
+        z_of[at::VARIANCE] = restless.abs();
+        let surprise = self.tails.surprises(&z_of, self.n);
+        self.tails.learn(&z_of, self.n.saturating_sub(3));
 
+        let one = |at: usize| surprise[at];
+        let either = |at: usize| surprise[at].max(surprise[at + 1]);
         let spread = if restless > 0.0 { Statistic::Restless } else { Statistic::Still };
         let families = [
-            (innovation.max(log_step), Statistic::Innovation),
-            (deviation.max(short_mean).max(fast_level), Statistic::Deviation),
-            (profile.max(long_mean).max(log_trend), Statistic::Creep),
+            (one(at::INNOVATION).max(either(at::LOG_STEP)), Statistic::Innovation),
+            (one(at::DEVIATION).max(one(at::SHORT_MEAN)).max(either(at::FAST_LEVEL)), Statistic::Deviation),
+            (either(at::PROFILE).max(either(at::LONG_MEAN)).max(either(at::LOG_TREND)), Statistic::Creep),
             (past.novelty, Statistic::Novel),
-            (variance.max(past.spread), spread),
+            (one(at::VARIANCE).max(past.spread), spread),
         ];
         let mut said = consensus(&families);
-        if !self.tails[at::DEVIATION].is_known() && n > 30 && z.abs() > 6.0 {
+        if !self.tails.is_known(at::DEVIATION) && self.n > 30 && z.abs() > 6.0 {
             let first = self.first_departure(z.abs());
             said = Said::alone(first.max(said.surprise), Statistic::Deviation);
         }
@@ -313,19 +324,6 @@ impl Detector {
             return Said::alone(still, Statistic::Still);
         }
         said
-    }
-
-    /// The surprise of a statistic that has a tail on each side.
-    fn sided(&mut self, at: usize, value: f32, n: u32) -> f32 {
-        self.surprise(at, value.max(0.0), n).max(self.surprise(at + 1, (-value).max(0.0), n))
-    }
-
-    /// The surprise of one statistic, whose tail then learns it.
-    fn surprise(&mut self, at: usize, value: f32, n: u32) -> f32 {
-        let Some(tail) = self.tails.get_mut(at) else { return 0.0 };
-        let surprise = tail.surprise(value, n);
-        tail.learn(value, n.saturating_sub(3));
-        surprise
     }
 
     /// A run of equal values in a series that moves: stuck, once it is three times as long as any run before.
@@ -405,14 +403,29 @@ impl Detector {
 
 /// What the families say together: the reason is the first that is nearly as loud as the loudest.
 fn consensus(families: &[(f32, Statistic); 5]) -> Said {
-    let mut order = families.map(|(surprise, _)| surprise);
-    order.sort_by(|a, b| b.total_cmp(a));
-    let consensus = order.iter().take(CONSENSUS).sum::<f32>() / CONSENSUS as f32;
-    let loudest = order.first().copied().unwrap_or(0.0);
+    let loud = loudest(families.map(|(surprise, _)| surprise));
+    let consensus = loud.iter().sum::<f32>() / CONSENSUS as f32;
+    let [loudest, ..] = loud;
     let loud = NEARLY * loudest;
     let statistic =
         families.iter().find(|(s, _)| *s >= loud).map_or(Statistic::Deviation, |(_, reason)| *reason);
     Said { surprise: 0.5 * (loudest + consensus), consensus, statistic }
+}
+
+/// The three largest of five, largest first: by a network of comparisons (Knuth 1998, 5.3.4), whose outcomes the
+/// processor need not guess.
+fn loudest([a, b, c, d, e]: [f32; 5]) -> [f32; CONSENSUS] {
+    let order = |x: f32, y: f32| if x > y { (x, y) } else { (y, x) };
+    let ((a, b), (d, e)) = (order(a, b), order(d, e));
+    let (c, e) = order(c, e);
+    let (c, d) = order(c, d);
+    let (b, e) = order(b, e);
+    let (a, d) = order(a, d);
+    let (a, c) = order(a, c);
+    let (b, d) = order(b, d);
+    let (b, c) = order(b, c);
+    let _ = (d, e);
+    [a, b, c]
 }
 
 #[cfg(test)]

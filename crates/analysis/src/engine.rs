@@ -1,6 +1,7 @@
 //! The engine: signals in, assessments out.
 
 mod foresight;
+mod rows;
 mod suppose;
 mod taught;
 mod together;
@@ -22,6 +23,7 @@ use crate::precursor::Precursors;
 use crate::risk::{Evidence, RiskLayer, RiskModel};
 use crate::vital::Vitals;
 use crate::wear::Worn;
+use rows::RowKind;
 use watched::{Memory, Watched};
 
 pub use suppose::{Supposed, Unsupposable, WhatIf};
@@ -86,21 +88,6 @@ pub struct Engine {
     judged: Option<Timestamp>,
 }
 
-/// One row of a batch, in the order in which it is learned.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Row {
-    resource: u32,
-    time: Timestamp,
-    kind: RowKind,
-    index: u32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum RowKind {
-    Point,
-    Histogram,
-}
-
 impl Engine {
     /// An engine without history. Figures of `config` that are out of range are moved into it.
     pub fn new(config: AnalysisConfig) -> Self {
@@ -160,37 +147,18 @@ impl Engine {
     }
 
     fn observe_metrics(&mut self, batch: &SignalBatch) {
-        let resource_of = |series: u32| batch.series.get(series as usize).map(|s| s.resource);
-        let mut rows: Vec<Row> = Vec::with_capacity(batch.points.len() + batch.histograms.len());
-        for (index, point) in batch.points.iter().enumerate() {
-            if let Some(resource) = resource_of(point.series) {
-                rows.push(Row { resource, time: point.time, kind: RowKind::Point, index: index as u32 });
-            }
-        }
-        for (index, histogram) in batch.histograms.iter().enumerate() {
-            if let Some(resource) = resource_of(histogram.series) {
-                rows.push(Row {
-                    resource,
-                    time: histogram.time,
-                    kind: RowKind::Histogram,
-                    index: index as u32,
-                });
-            }
-        }
-        if !rows.is_sorted() {
-            rows.sort_unstable();
-        }
+        let rows = rows::rows(batch);
         // Where a series of this batch lives in the state of its resource; resolved at its first row.
         let mut places: Vec<Option<u32>> = vec![None; batch.series.len()];
         for of_resource in rows.chunk_by(|a, b| a.resource == b.resource) {
             let Some(first) = of_resource.first() else { continue };
             let id = batch.resources.get(first.resource as usize).map(|r| &r.id);
             let Some(watched) = id.and_then(|id| self.resources.get_mut(id)) else { continue };
-            for row in of_resource {
-                let series = match row.kind {
-                    RowKind::Point => batch.points[row.index as usize].series,
-                    RowKind::Histogram => batch.histograms[row.index as usize].series,
-                } as usize;
+            for (at, row) in of_resource.iter().enumerate() {
+                if at % rows::TOUCHED == 0 {
+                    rows::touch(watched, batch, &of_resource[at..], &mut places);
+                }
+                let series = row.series(batch);
                 let place = match places[series] {
                     Some(place) => place,
                     None => {

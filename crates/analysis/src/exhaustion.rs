@@ -151,6 +151,13 @@ impl Default for Trend {
 }
 
 impl Trend {
+    /// See [`crate::channel::Channel::touch`].
+    pub(crate) fn touch(&self) -> u32 {
+        self.rings
+            .iter()
+            .fold(self.teeth, |sum, ring| sum ^ ring.sum_value.to_bits() ^ ring.value[0].to_bits())
+    }
+
     /// Takes a used share (0..=1).
     pub(crate) fn observe(&mut self, share: f64, time: Timestamp) {
         let origin = *self.origin.get_or_insert(time);

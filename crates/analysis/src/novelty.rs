@@ -23,6 +23,11 @@ impl<const WORDS: usize> Default for Novelty<WORDS> {
 }
 
 impl<const WORDS: usize> Novelty<WORDS> {
+    /// See [`crate::channel::Channel::touch`]: 8 words are a line of a cache.
+    pub(crate) fn touch(&self) -> u32 {
+        self.seen.iter().step_by(8).fold(self.chance.to_bits(), |sum, word| sum ^ *word as u32)
+    }
+
     /// Enters `cell` (taken modulo the number of cells) as the `n`-th value. The answer is −log₁₀ of the chance that
     /// a new cell had; 0 where the cell is known or the series is young.
     pub(crate) fn enter(&mut self, cell: u32, n: u32) -> f32 {
@@ -42,7 +47,11 @@ impl<const WORDS: usize> Novelty<WORDS> {
 /// The cell of a signed logarithm: `per_fold` cells per e-fold, the middle at half of `cells`.
 pub(crate) fn cell(log: f32, per_fold: f32, cells: u32) -> u32 {
     let half = (cells / 2) as f32;
-    ((log * per_fold).floor() + half).clamp(0.0, cells as f32 - 1.0) as u32
+    let at = log * per_fold;
+    // The same as `floor`, which is a call on processors of the oldest kind. Beyond 2³¹ it is clamped anyway.
+    let whole = at as i32 as f32;
+    let below = if whole > at { whole - 1.0 } else { whole };
+    if at.is_nan() { 0 } else { (below + half).clamp(0.0, cells as f32 - 1.0) as u32 }
 }
 
 #[cfg(test)]

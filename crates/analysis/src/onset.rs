@@ -35,8 +35,8 @@ struct Habits {
 }
 
 /// Of one series: it does what it ever did. Of many together: what they are changes with every deployment.
-const OF_ONE: Habits = Habits { rate_at_0: -1.85, slope: -0.55, memory: 20_000.0 };
-const OF_MANY: Habits = Habits { rate_at_0: -1.75, slope: -0.58, memory: 2_000.0 };
+static OF_ONE: Habits = Habits { rate_at_0: -1.85, slope: -0.55, memory: 20_000.0 };
+static OF_MANY: Habits = Habits { rate_at_0: -1.75, slope: -0.58, memory: 2_000.0 };
 
 /// Share of the budget that is aimed at: neighbouring series and days differ.
 const AIM: f32 = 0.8;
@@ -62,7 +62,7 @@ pub(crate) struct Bar {
     refractory: f32,
     /// Alerts foreseen per point.
     rate: f32,
-    habits: Habits,
+    habits: &'static Habits,
 }
 
 impl Bar {
@@ -73,15 +73,15 @@ impl Bar {
 
     /// The bar of one series for so many false alarms per week at this step (seconds).
     pub(crate) fn new(step: f64, false_alarms_per_week: f64) -> Self {
-        Self::with(OF_ONE, step, false_alarms_per_week)
+        Self::with(&OF_ONE, step, false_alarms_per_week)
     }
 
     /// The bar of many series that are judged together.
     pub(crate) fn of_many(step: f64, false_alarms_per_week: f64) -> Self {
-        Self::with(OF_MANY, step, false_alarms_per_week)
+        Self::with(&OF_MANY, step, false_alarms_per_week)
     }
 
-    fn with(habits: Habits, step: f64, false_alarms_per_week: f64) -> Self {
+    fn with(habits: &'static Habits, step: f64, false_alarms_per_week: f64) -> Self {
         let rows = ((7.0 * 86_400.0 / step.max(1e-3)) as f32).max(LEAST_ROWS);
         let budget = false_alarms_per_week as f32;
         let spacing = rows / budget.max(1e-6);
@@ -105,16 +105,17 @@ pub(crate) struct Onset {
     pub(crate) rank: f32,
 }
 
-/// Memory of the onsets of one series.
+/// Memory of the onsets of one series. The order of the fields is kept: what every value needs comes last.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Onsets {
+    counts: [f32; CELLS],
     maximum: f32,
     since: f32,
     last: f32,
     weight: f32,
     foreseen: f32,
     opened: f32,
-    counts: [f32; CELLS],
 }
 
 impl Default for Onsets {
@@ -132,6 +133,11 @@ impl Default for Onsets {
 }
 
 impl Onsets {
+    /// See [`crate::channel::Channel::touch`].
+    pub(crate) fn touch(&self) -> u32 {
+        self.weight.to_bits()
+    }
+
     /// Takes the surprise of one point.
     pub(crate) fn observe(&mut self, surprise: f32, bar: &Bar) -> Option<Onset> {
         // New onsets weigh more instead of old ones less: one multiplication a point.

@@ -17,26 +17,45 @@ const TRIED_AFTER: i64 = 8 * DAY;
 /// Share of a value in the running errors.
 const ERROR_RATE: f32 = 0.003;
 
-/// Learned levels and how often each was learned.
+/// Learned levels and how often each was learned. The order of the fields is kept: what every value needs comes last,
+/// beside what the detector needs.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Profile {
-    level: [[f32; BUCKETS]; 2],
-    count: [[u8; BUCKETS]; 2],
+    /// Weekdays and weekends, each once it is over a quarter hour old: many a series does not live to see both.
+    days: [Option<Box<Day>>; 2],
     /// What each pair of hours of the week adds to that, and how often it was learned.
     week: [f32; PAIRS],
     week_count: [u8; PAIRS],
+    cycle: Cycle,
+    first: Option<i64>,
     /// Running error without and with what the hour of the week adds.
     errors: [f32; 2],
-    first: Option<i64>,
-    cycle: Cycle,
+    here: Here,
+}
+
+/// The quarter hours of one day type.
+#[derive(Clone, Debug)]
+struct Day {
+    level: [f32; BUCKETS],
+    count: [u8; BUCKETS],
+}
+
+/// The cells of the present quarter hour, weekday and weekend: they are written back when it is over.
+#[derive(Clone, Copy, Debug, Default)]
+struct Here {
+    level: [f32; 2],
+    week: f32,
+    count: [u8; 2],
+    week_count: u8,
+    bucket: u8,
+    hour: u8,
 }
 
 /// What the profile says of one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     kind: usize,
-    bucket: usize,
-    hour: usize,
     day_level: f32,
     /// What a cycle adds.
     cycle: f32,
@@ -52,62 +71,98 @@ pub(crate) struct Place {
 impl Profile {
     pub(crate) fn new() -> Self {
         Self {
-            level: [[0.0; BUCKETS]; 2],
-            count: [[0; BUCKETS]; 2],
+            days: [None, None],
             week: [0.0; PAIRS],
             week_count: [0; PAIRS],
-            errors: [0.0; 2],
-            first: None,
             cycle: Cycle::default(),
+            first: None,
+            errors: [0.0; 2],
+            here: Here::default(),
         }
     }
 
-    /// The place of a time in seconds since 1970 (UTC).
+    /// What the tables of both day types take on the heap, in bytes.
+    pub(crate) const DAYS: usize = 2 * size_of::<Day>();
+
+    /// Memory on the heap, in bytes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.cycle.heap_bytes() + self.days.iter().flatten().count() * size_of::<Day>()
+    }
+
+    /// See [`crate::channel::Channel::touch`].
+    pub(crate) fn touch(&self) -> u32 {
+        self.here.week.to_bits() ^ self.cycle.touch()
+    }
+
+    /// Moves to the cells of another quarter hour.
+    fn turn(&mut self, bucket: u8, hour: u8) {
+        let from = self.here;
+        let pair = usize::from(from.hour);
+        (self.week[pair], self.week_count[pair]) = (from.week, from.week_count);
+        let pair = usize::from(hour);
+        let (week, week_count) = (self.week[pair], self.week_count[pair]);
+        self.here = Here { week, week_count, bucket, hour, ..Here::default() };
+        let (old, new) = (usize::from(from.bucket), usize::from(bucket));
+        for (kind, day) in self.days.iter_mut().enumerate() {
+            if from.count[kind] > 0 {
+                let day =
+                    day.get_or_insert_with(|| Box::new(Day { level: [0.0; BUCKETS], count: [0; BUCKETS] }));
+                (day.level[old], day.count[old]) = (from.level[kind], from.count[kind]);
+            }
+            if let Some(day) = day {
+                (self.here.level[kind], self.here.count[kind]) = (day.level[new], day.count[new]);
+            }
+        }
+    }
+
+    /// The place of a time in seconds since 1970 (UTC): the present one from now on.
     pub(crate) fn at(&mut self, second: i64, fallback: f32) -> Place {
         let first = *self.first.get_or_insert(second);
         let kind = usize::from((second.div_euclid(DAY) + 3).rem_euclid(7) >= 5);
-        let bucket = (second.rem_euclid(DAY) as usize * BUCKETS) / DAY as usize;
-        let counts = [self.count[kind][bucket], self.count[1 - kind][bucket]];
+        let bucket = ((second.rem_euclid(DAY) as usize * BUCKETS) / DAY as usize) as u8;
+        let hour = second.div_euclid(PAIR).rem_euclid(PAIRS as i64) as u8;
+        if (bucket, hour) != (self.here.bucket, self.here.hour) {
+            self.turn(bucket, hour);
+        }
+        let here = &self.here;
+        let counts = [here.count[kind], here.count[1 - kind]];
         let day_level = if counts[0] >= 1 {
-            self.level[kind][bucket]
+            here.level[kind]
         } else if counts[1] >= 1 {
-            self.level[1 - kind][bucket]
+            here.level[1 - kind]
         } else {
             fallback
         };
-        let hour = second.div_euclid(PAIR).rem_euclid(PAIRS as i64) as usize;
-        let is_week_old = second - first >= TRIED_AFTER && self.week_count[hour] > 0;
+        let is_week_old = second - first >= TRIED_AFTER && here.week_count > 0;
         let is_day_known = u16::from(counts[0]) + u16::from(counts[1]) >= 2;
         let is_day_old = is_day_known && second - first >= DAY;
         let helps = is_day_known && is_week_old && self.errors[1] < HELPS * self.errors[0];
         let turn = self.cycle.at(second);
         let cycle = turn.unwrap_or(0.0);
-        let level = if helps { day_level + self.week[hour] } else { day_level } + cycle;
+        let level = if helps { day_level + here.week } else { day_level } + cycle;
         let is_known = is_day_known || turn.is_some();
-        Place { kind, bucket, hour, day_level, cycle, is_day_known, is_day_old, is_week_old, level, is_known }
+        Place { kind, day_level, cycle, is_day_known, is_day_old, is_week_old, level, is_known }
     }
 
-    /// Learns a value at a place: `tame` clips how far it may pull.
+    /// Learns a value at the present place: `tame` clips how far it may pull.
     pub(crate) fn learn(&mut self, place: &Place, value: f32, pull: &Pull, tame: impl Fn(f32) -> f32) {
         // Until a day was seen, the profile is the series itself: a cycle is what leaves the slow mean.
         let reference = if place.is_day_old { place.level - place.cycle + pull.offset } else { pull.mean };
         self.cycle.learn(tame(value - reference), pull.unit, pull.step);
         let value = value - place.cycle;
+        let here = &mut self.here;
         if place.is_day_known {
             let rest = tame(value - place.day_level - pull.offset);
             if place.is_week_old {
-                let week = self.week[place.hour];
-                for (error, size) in self.errors.iter_mut().zip([rest.abs(), (rest - week).abs()]) {
+                for (error, size) in self.errors.iter_mut().zip([rest.abs(), (rest - here.week).abs()]) {
                     *error += ERROR_RATE * (size - *error);
                 }
             }
-            let count = &mut self.week_count[place.hour];
-            *count = count.saturating_add(1);
-            let share = pull.rate.max(1.0 / f32::from(*count));
-            self.week[place.hour] += share * (rest - self.week[place.hour]);
+            here.week_count = here.week_count.saturating_add(1);
+            let share = pull.rate.max(1.0 / f32::from(here.week_count));
+            here.week += share * (rest - here.week);
         }
-        let count = &mut self.count[place.kind][place.bucket];
-        let cell = &mut self.level[place.kind][place.bucket];
+        let (count, cell) = (&mut here.count[place.kind], &mut here.level[place.kind]);
         *count = count.saturating_add(1);
         if *count == 1 {
             *cell = if place.is_day_known { place.day_level + tame(value - place.day_level) } else { value };

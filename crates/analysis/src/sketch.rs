@@ -22,6 +22,9 @@ impl Default for Sketch {
 }
 
 impl Sketch {
+    /// Memory on the heap, in bytes.
+    pub(crate) const BYTES: usize = size_of::<[f32; BUCKETS]>();
+
     /// Adds one value.
     pub(crate) fn add(&mut self, value: f64) {
         self.counts[index(value)] += 1.0;

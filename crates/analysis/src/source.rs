@@ -151,6 +151,8 @@ impl Source {
         if let Some(at) = self.parts.iter().position(|p| p.series == series && p.reading == mapped.reading) {
             return at;
         }
+        // Most sources have one part, and no more than is needed is kept in reserve.
+        self.parts.reserve_exact(1);
         self.parts.push(Part {
             series,
             reading: mapped.reading,
@@ -164,6 +166,18 @@ impl Source {
             buckets: Vec::new(),
         });
         self.parts.len() - 1
+    }
+
+    /// Reads what a point of the part at `place` will need; see [`crate::channel::Channel::touch`].
+    pub(crate) fn touch(&self, place: usize) -> u32 {
+        self.flushes ^ self.parts.get(place).map_or(0, |part| part.value.to_bits() as u32)
+    }
+
+    /// Memory on the heap, in bytes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let buckets: usize = self.parts.iter().map(|p| p.buckets.capacity() * size_of::<u64>()).sum();
+        let sketch = if let Kind::Durations { .. } = self.kind { Sketch::BYTES } else { 0 };
+        self.parts.capacity() * size_of::<Part>() + buckets + sketch
     }
 
     /// Removes a series; whether none is left.

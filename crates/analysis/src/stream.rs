@@ -68,6 +68,12 @@ impl Stream {
         }
     }
 
+    /// See [`Channel::touch`].
+    pub(crate) fn touch(&self) -> u32 {
+        let trend = self.trend.as_ref().map_or(0, |trend| trend.touch());
+        self.channel.touch() ^ trend ^ self.course.touch() ^ self.floor.to_bits() as u32
+    }
+
     /// Takes a figure. `rate` is the resource's request rate, where it is known: a queue is measured in half seconds
     /// of work.
     pub(crate) fn observe(

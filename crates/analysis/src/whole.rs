@@ -11,7 +11,7 @@ use crate::anomaly::{Alarm, Transition};
 use crate::detector::{Statistic, Verdict};
 use crate::joint::Joint;
 use crate::onset::Bar;
-use crate::tail::Tail;
+use crate::tail::Tails;
 
 /// Metrics whose mean surprise counts, and metrics that are named as drivers.
 pub(crate) const DRIVERS: usize = 3;
@@ -24,7 +24,7 @@ const SMOOTHING: f32 = 0.4;
 #[derive(Clone, Debug)]
 pub(crate) struct Whole {
     joint: Joint,
-    tail: Tail,
+    tail: Tails<1>,
     rows: u32,
     score: f32,
     pub(crate) alarm: Alarm,
@@ -36,7 +36,7 @@ impl Whole {
     pub(crate) fn new(metrics: usize) -> Self {
         Self {
             joint: Joint::new(metrics),
-            tail: Tail::default(),
+            tail: Tails::default(),
             rows: 0,
             score: 0.0,
             alarm: Alarm::default(),
@@ -57,8 +57,9 @@ impl Whole {
         let distance = self.joint.observe(values);
         let mut surprise = loud;
         if let Some(distance) = distance {
-            surprise += JOINT_WEIGHT * self.tail.surprise(distance, self.rows);
-            self.tail.learn(distance, self.rows);
+            let [far] = self.tail.surprises(&[distance], self.rows);
+            surprise += JOINT_WEIGHT * far;
+            self.tail.learn(&[distance], self.rows);
             self.rows = self.rows.saturating_add(1);
         }
         let far = (10.0 * distance.unwrap_or(0.1)).max(1.0).ln();

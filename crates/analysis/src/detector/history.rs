@@ -9,8 +9,9 @@ const SPREAD_RATE: f32 = 0.0002;
 /// Values before the logarithm has a unit.
 const UNIT: u32 = 6;
 
-/// State of the history.
+/// State of the history. The order of the fields is kept: what every value needs lies together.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(super) struct History {
     centre: f32,
     spread: f32,
@@ -37,6 +38,11 @@ pub(super) struct Remark {
 }
 
 impl History {
+    /// See [`crate::channel::Channel::touch`].
+    pub(super) fn touch(&self) -> u32 {
+        self.centre.to_bits() ^ self.levels.touch() ^ self.variances.touch() ^ self.paths.touch()
+    }
+
     /// Judges the `n`-th value, `resolution` being the least size that is told apart.
     pub(super) fn judge(&mut self, seen: &Seen, n: u32, resolution: f32) -> Remark {
         let unit = self.spread + resolution;

@@ -8,21 +8,56 @@ use super::sums::Kind;
 
 /// How far back a change is looked for, in points.
 const LENGTH: usize = 64;
+/// Microseconds in a tenth of a second.
+const TENTH: i64 = 100_000;
 
-/// A ring of the newest deviations with their times.
+/// A ring of the newest deviations with their times, in tenths of a second since `origin`: enough for 13 years.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Recent {
-    value: [f32; LENGTH],
-    /// Tenths of a second since `origin`: enough for 13 years.
-    time: [u32; LENGTH],
     origin: Option<Timestamp>,
+    newest: u32,
     next: u8,
     len: u8,
+    value: [f32; LENGTH],
+    waits: Waits,
+}
+
+/// Tenths of a second from the point before to each point of the ring. Nearly all series send at least every other
+/// hour, which fits into half the room.
+#[derive(Clone, Debug)]
+enum Waits {
+    Short([u16; LENGTH]),
+    Long(Box<[u32; LENGTH]>),
+}
+
+impl Waits {
+    fn set(&mut self, at: usize, wait: u32) {
+        match self {
+            Self::Long(all) => all[at] = wait,
+            Self::Short(all) => match u16::try_from(wait) {
+                Ok(wait) => all[at] = wait,
+                Err(_) => {
+                    let mut long = Box::new(all.map(u32::from));
+                    long[at] = wait;
+                    *self = Self::Long(long);
+                }
+            },
+        }
+    }
+
+    fn get(&self, at: usize) -> u32 {
+        match self {
+            Self::Short(all) => u32::from(all[at]),
+            Self::Long(all) => all[at],
+        }
+    }
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { value: [0.0; LENGTH], time: [0; LENGTH], origin: None, next: 0, len: 0 }
+        let waits = Waits::Short([0; LENGTH]);
+        Self { value: [0.0; LENGTH], waits, origin: None, newest: 0, next: 0, len: 0 }
     }
 }
 
@@ -43,24 +78,51 @@ impl Recent {
     pub(super) fn push(&mut self, value: f32, time: Timestamp) {
         let at = usize::from(self.next) % LENGTH;
         let origin = *self.origin.get_or_insert(time);
-        let tenths = u32::try_from(time.since(origin).as_millis() / 100).unwrap_or(u32::MAX);
-        (self.value[at], self.time[at]) = (value, tenths);
+        let tenths = time.as_micros().saturating_sub(origin.as_micros()).max(0) / TENTH;
+        let tenths = u32::try_from(tenths).unwrap_or(u32::MAX);
+        self.value[at] = value;
+        self.waits.set(at, tenths.saturating_sub(self.newest));
+        self.newest = tenths;
         self.next = ((at + 1) % LENGTH) as u8;
         self.len = (self.len + 1).min(LENGTH as u8);
     }
 
-    /// The `back`-th point from the newest (0).
-    fn at(&self, back: usize) -> (f32, Timestamp) {
-        let at = (usize::from(self.next) + 2 * LENGTH - 1 - back) % LENGTH;
-        let since = Duration::from_millis(u64::from(self.time[at]) * 100);
-        (self.value[at], self.origin.unwrap_or(Timestamp::EPOCH) + since)
+    /// See [`crate::channel::Channel::touch`].
+    pub(super) fn touch(&self) -> u32 {
+        let at = usize::from(self.next) % LENGTH;
+        self.newest ^ self.value[at].to_bits() ^ self.waits.get(at)
+    }
+
+    /// The place of the `back`-th point from the newest (0).
+    fn place(&self, back: usize) -> usize {
+        (usize::from(self.next) + 2 * LENGTH - 1 - back) % LENGTH
+    }
+
+    /// The `back`-th deviation from the newest (0).
+    fn value(&self, back: usize) -> f32 {
+        self.value[self.place(back)]
+    }
+
+    /// The time of the `back`-th point from the newest (0).
+    fn time(&self, back: usize) -> Timestamp {
+        let waited: u32 = (0..back).map(|b| self.waits.get(self.place(b))).sum();
+        let since = Duration::from_millis(u64::from(self.newest - waited) * 100);
+        self.origin.unwrap_or(Timestamp::EPOCH) + since
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self.waits {
+            Waits::Short(_) => 0,
+            Waits::Long(_) => size_of::<[u32; LENGTH]>(),
+        }
     }
 
     /// Mean and standard deviation of the last `rows` points.
     pub(super) fn moments(&self, rows: usize) -> (f32, f32) {
         let rows = rows.clamp(1, usize::from(self.len).max(1));
-        let mean = (0..rows).map(|b| self.at(b).0).sum::<f32>() / rows as f32;
-        let squares: f32 = (0..rows).map(|b| (self.at(b).0 - mean).powi(2)).sum();
+        let mean = (0..rows).map(|b| self.value(b)).sum::<f32>() / rows as f32;
+        let squares: f32 = (0..rows).map(|b| (self.value(b) - mean).powi(2)).sum();
         (mean, (squares / rows as f32).sqrt())
     }
 
@@ -70,7 +132,7 @@ impl Recent {
         // The sum may have begun by chance a little before or after the change: look around it.
         let most = (within as usize + 12).min(usize::from(self.len).saturating_sub(1)).max(1);
         let innovation = |back: usize| {
-            let (now, before) = (self.at(back).0, self.at(back + 1).0);
+            let (now, before) = (self.value(back), self.value(back + 1));
             (now - level) - phi * (before - level)
         };
         let mut usual = 0.0;
@@ -111,6 +173,6 @@ impl Recent {
         let n = rows as f32;
         let (mean, spread) = self.moments(rows);
         let size = (0..rows).map(|b| innovation(b).abs()).sum::<f32>() / n;
-        Split { since: self.at(rows - 1).1, rows: rows as u32, mean, spread, innovation: size }
+        Split { since: self.time(rows - 1), rows: rows as u32, mean, spread, innovation: size }
     }
 }

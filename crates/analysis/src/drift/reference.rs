@@ -30,6 +30,11 @@ pub(super) struct Deviation {
 }
 
 impl Reference {
+    /// See [`crate::channel::Channel::touch`].
+    pub(super) const fn touch(&self) -> u32 {
+        self.n
+    }
+
     /// Whether the deviation is that from the baseline.
     pub(super) const fn is_seasonal(&self) -> bool {
         self.is_baseline

@@ -8,6 +8,8 @@ const VARIANCE: [f32; 2] = [0.4, 0.8];
 const COUNT: f32 = 5.0;
 /// How much is unknown of a young series, in points.
 const YOUNG: f32 = 10.0;
+/// The least factor of a bar of the level.
+const LEAST_LEVEL: f32 = 0.7;
 /// Points per block for the long-run variance.
 const BLOCK: u8 = 16;
 
@@ -26,16 +28,20 @@ struct Sum {
 }
 
 impl Sum {
+    // Noise decides each of these questions anew: sums and products cost less than branches that are guessed wrongly.
+
     fn add(&mut self, by: f32) {
-        self.value = (self.value + by).max(0.0);
-        self.age = if self.value > 0.0 { self.age.saturating_add(1) } else { 0 };
+        let sum = self.value + by;
+        let is_on = sum > 0.0;
+        self.value = if is_on { sum } else { 0.0 };
+        self.age = self.age.saturating_add(1) * u32::from(is_on);
     }
 
     fn add_or_start(&mut self, by: f32, start: f32) {
         self.add(by);
-        if start > self.value {
-            (self.value, self.age) = (start, 1);
-        }
+        let starts = start > self.value;
+        self.value = if starts { start } else { self.value };
+        self.age = self.age * u32::from(!starts) + u32::from(starts);
     }
 }
 
@@ -47,6 +53,11 @@ pub(super) struct Sums {
 }
 
 impl Sums {
+    /// See [`crate::channel::Channel::touch`].
+    pub(super) fn touch(&self) -> u32 {
+        self.level[0][0].age ^ self.variance[0][0].age
+    }
+
     /// Takes the standardised innovation and the standardised logarithm of its square. A step of an autocorrelated
     /// series by δ moves the innovation by δ once and by (1 − `phi`) δ from then on: a sum may start with that kick,
     /// weighed by its likelihood.
@@ -72,15 +83,17 @@ impl Sums {
                 best = Some((statistic, kind, sum.age));
             }
         };
-        // The least bar of all: most points end here.
+        // Most points end at a bar that is surely too low, and costs neither a logarithm nor a power.
+        let may_pass =
+            |pair: &[Sum; 2], low: f32| pair.iter().any(|s| s.value > 3.0 && s.value > factor * low);
         for (pair, k) in self.level.iter().zip(LEVEL) {
-            if pair.iter().any(|s| s.value > 3.0) {
+            if may_pass(pair, LEAST_LEVEL * low_threshold(k, COUNT * rows)) {
                 let bar = factor * threshold(k, COUNT * rows) * bars.level(k);
                 pair.iter().for_each(|s| offer(s, bar, Kind::Level));
             }
         }
         for (pair, k) in self.variance.iter().zip(VARIANCE) {
-            if pair.iter().any(|s| s.value > 3.0) {
+            if may_pass(pair, low_threshold(k, COUNT * rows)) {
                 let bar = factor * threshold(k, COUNT * rows) * bars.variance();
                 offer(&pair[0], bar, Kind::Variance);
                 offer(&pair[1], 1.5 * bar, Kind::Variance);
@@ -97,6 +110,13 @@ fn threshold(k: f32, rows: f32) -> f32 {
     let x = target.ln();
     let x = (target + x + 1.0).ln();
     (x / (2.0 * k) - 1.166).max(3.0)
+}
+
+/// A little less than [`threshold`]: with the natural logarithm of the power of two below.
+fn low_threshold(k: f32, rows: f32) -> f32 {
+    let target = (2.0 * k * k * rows).max(8.0);
+    let power = (target.to_bits() >> 23) as i32 - 127;
+    0.999 * (std::f32::consts::LN_2 * power as f32 / (2.0 * k) - 1.166).max(3.0)
 }
 
 /// False drifts per `rows` points of independent noise where `factor` multiplies the bars: one at 1. By the same
@@ -150,7 +170,7 @@ impl Bars {
         // ln E cosh(2e) is 2 for a Gaussian. Small slacks sum many points: their tails matter less, correlation more.
         let tail = (self.cosh.max(1.0).ln() / 2.0).max(self.square);
         let own = self.square + (tail - self.square) * k.min(1.0);
-        own.max(0.7) * self.misfit()
+        own.max(LEAST_LEVEL) * self.misfit()
     }
 
     /// Factor for a sum of the variance.
@@ -177,6 +197,11 @@ mod tests {
             assert!(threshold(k, 1e5) > threshold(k, 1e4));
         }
         assert!(threshold(0.25, 1e5) > threshold(0.5, 1e5) && threshold(0.5, 1e5) > threshold(1.0, 1e5));
+        for k in LEVEL.into_iter().chain(VARIANCE) {
+            for rows in [1.0, 50.0, 1e3, 1.3e6, 1e9] {
+                assert!(low_threshold(k, rows) < threshold(k, rows), "{k} {rows}");
+            }
+        }
         // Tabled: k = 0.5, threshold 4 gives about 336 one-sided, 5 gives about 930.
         assert!((threshold(0.5, 336.0) - 4.0).abs() < 0.15 && (threshold(0.5, 930.0) - 5.0).abs() < 0.15);
     }

@@ -1,15 +1,16 @@
 //! All that is known of one resource.
 
+mod footprint;
 mod informed;
 mod memory;
 mod outlook;
 mod plain;
 mod spans;
 mod supposed;
+mod touch;
 mod trace;
 
 use std::collections::BTreeMap;
-use std::mem::size_of;
 use std::time::Duration;
 
 use echobase_types::assessment::{Anomaly, Severity, Vital};
@@ -21,7 +22,6 @@ use super::together::{Together, Voice};
 use crate::anomaly::Transition;
 use crate::channel::{Channel, Limits, Seen};
 use crate::counter::{Counter, Increase};
-use crate::detector::Detector;
 use crate::feedback::WHOLE;
 use crate::informed::Informed;
 use crate::risk::{Degradation, Evidence};
@@ -84,7 +84,8 @@ struct Placed {
     instance: String,
     origin: Origin,
     parts: u32,
-    streams: Vec<(Vital, u32)>,
+    /// What it makes: no source makes more than two vital signs.
+    streams: [Option<(Vital, u32)>; 2],
 }
 
 /// State of one resource.
@@ -94,8 +95,9 @@ pub(super) struct Watched {
     slots: Vec<Option<Slot>>,
     by_id: BTreeMap<SeriesId, u32>,
     sources: Vec<Option<Placed>>,
-    by_key: BTreeMap<String, u32>,
-    streams: Vec<Option<Stream>>,
+    /// By the hash of what tells them apart.
+    by_key: BTreeMap<u64, u32>,
+    streams: Vec<Option<Box<Stream>>>,
     parts: usize,
     plains: usize,
     moment: Option<Timestamp>,
@@ -153,8 +155,8 @@ impl Watched {
         self.last_signal
     }
 
-    pub(super) fn streams(&self) -> impl Iterator<Item = &Stream> {
-        self.streams.iter().flatten()
+    pub(super) fn streams(&self) -> impl Iterator<Item = &Stream> + Clone {
+        self.streams.iter().flatten().map(Box::as_ref)
     }
 
     pub(super) fn plains(&self) -> impl Iterator<Item = (SeriesId, &Plain)> {
@@ -167,19 +169,6 @@ impl Watched {
     /// Number of series.
     pub(super) fn series(&self) -> usize {
         self.by_id.len()
-    }
-
-    pub(super) fn memory_bytes(&self) -> usize {
-        // History and profile of a detector and the trend are on the heap.
-        let channel_heap = Detector::heap_bytes();
-        let stream = size_of::<Option<Stream>>() + channel_heap + size_of::<crate::exhaustion::Trend>() + 64;
-        let source = size_of::<Option<Placed>>() + 800 + 128;
-        self.slots.len() * (size_of::<Option<Slot>>() + 48)
-            + self.plains * (size_of::<Plain>() + channel_heap + 64)
-            + self.streams.len() * stream
-            + self.sources.len() * source
-            + self.parts * 200
-            + size_of::<Self>()
     }
 
     /// The place of a series; made at its first sight.
@@ -212,10 +201,7 @@ impl Watched {
                 self.slots[free] = Some(slot);
                 free
             }
-            None => {
-                self.slots.push(Some(slot));
-                self.slots.len() - 1
-            }
+            None => push_snug(&mut self.slots, slot),
         } as u32;
         self.by_id.insert(series.id, at);
         at
@@ -256,6 +242,7 @@ impl Watched {
         };
         let side = mapped.vital.as_str();
         let key = format!("{group}|{side}|{}|{}|{}", mapped.family, mapped.instance, origin as u8);
+        let key = fnv(&key);
         if let Some(&at) = self.by_key.get(&key) {
             return Some(at);
         }
@@ -264,22 +251,19 @@ impl Watched {
         }
         let placed = Placed {
             source: Source::new(mapped),
-            key: fnv(&key),
+            key,
             name: name.to_owned(),
             instance: mapped.instance.clone(),
             origin,
             parts: 0,
-            streams: Vec::new(),
+            streams: [None; 2],
         };
         let at = match self.sources.iter().position(Option::is_none) {
             Some(free) => {
                 self.sources[free] = Some(placed);
                 free
             }
-            None => {
-                self.sources.push(Some(placed));
-                self.sources.len() - 1
-            }
+            None => push_snug(&mut self.sources, placed),
         } as u32;
         self.by_key.insert(key, at);
         Some(at)
@@ -443,11 +427,8 @@ impl Watched {
     }
 
     fn voices(&self) -> impl Iterator<Item = Voice<'_>> + Clone {
-        let streams = self.streams.iter().flatten().map(|s| Voice {
-            series: s.series,
-            metric: &s.metric,
-            channel: &s.channel,
-        });
+        let streams =
+            self.streams().map(|s| Voice { series: s.series, metric: &s.metric, channel: &s.channel });
         let plains = self.slots.iter().flatten().filter_map(|slot| match &slot.role {
             Role::Plain(plain) => {
                 Some(Voice { series: slot.id, metric: &plain.metric, channel: &plain.channel })
@@ -461,24 +442,24 @@ impl Watched {
         for figure in figures.into_iter().flatten() {
             let vital = figure.vital;
             let Some(Some(placed)) = self.sources.get_mut(at as usize) else { return };
-            let known = placed.streams.iter().find(|(v, _)| *v == vital).map(|(_, stream)| *stream);
+            let known = placed.streams.iter().flatten().find(|(v, _)| *v == vital).map(|(_, stream)| *stream);
             let stream = match known {
                 Some(stream) => stream,
                 None => {
                     let metric = label(placed, vital);
                     let key = placed.key ^ fnv(vital.as_str());
-                    let new = Stream::new(vital, placed.origin, metric, placed.source.main_series(), key);
+                    let series = placed.source.main_series();
+                    let new = Box::new(Stream::new(vital, placed.origin, metric, series, key));
                     let free = match self.streams.iter().position(Option::is_none) {
                         Some(free) => {
                             self.streams[free] = Some(new);
                             free
                         }
-                        None => {
-                            self.streams.push(Some(new));
-                            self.streams.len() - 1
-                        }
+                        None => push_snug(&mut self.streams, new),
                     } as u32;
-                    placed.streams.push((vital, free));
+                    if let Some(none) = placed.streams.iter_mut().find(|s| s.is_none()) {
+                        *none = Some((vital, free));
+                    }
                     self.memory.touch();
                     free
                 }
@@ -579,7 +560,7 @@ impl Watched {
         self.sources[at as usize] = None;
         self.by_key.retain(|_, source| *source != at);
         self.dirty.retain(|source| *source != at);
-        for (_, stream) in streams {
+        for (_, stream) in streams.into_iter().flatten() {
             if let Some(mut stream) = self.streams.get_mut(stream as usize).and_then(Option::take)
                 && stream.channel.alarm.close(now).is_some()
                 && let Some(closed) = stream.channel.alarm.take_closed()
@@ -620,6 +601,16 @@ fn push(transitions: &mut Vec<Anomaly>, anomaly: Anomaly) {
     if transitions.len() < MAX_TRANSITIONS {
         transitions.push(anomaly);
     }
+}
+
+/// Adds to a list, with an eighth of it in reserve rather than as much again: most resources soon have what they will
+/// have. Answers its place.
+fn push_snug<T>(list: &mut Vec<Option<T>>, new: T) -> usize {
+    if list.len() == list.capacity() {
+        list.reserve_exact(1 + list.len() / 8);
+    }
+    list.push(Some(new));
+    list.len() - 1
 }
 
 /// Whether processors report apart.

@@ -10,7 +10,7 @@ use crate::wear::Decline;
 
 /// All that a supposition touches, as it was.
 pub(in crate::engine) struct Kept {
-    streams: Vec<Option<Stream>>,
+    streams: Vec<Option<Box<Stream>>>,
     degradation: Degradation,
     decline: Decline,
     declined: Timestamp,
@@ -40,7 +40,7 @@ impl Watched {
     /// Puts a vital sign to `value`: the worst instance stands there, and no other is worse. Whether there is one.
     pub(in crate::engine) fn suppose(&mut self, vital: Vital, value: f64, now: Timestamp) -> bool {
         let is_worse = |a: f64, b: f64| if vital == Vital::Up { a < b } else { a > b };
-        let mine = |s: &&mut Stream| s.vital == vital && s.channel.pace.is_fresh(now);
+        let mine = |s: &&mut Box<Stream>| s.vital == vital && s.channel.pace.is_fresh(now);
         let values =
             self.streams().filter(|s| s.vital == vital && s.channel.pace.is_fresh(now)).map(Stream::value);
         let Some(worst) = values.reduce(|a, b| if is_worse(b, a) { b } else { a }) else { return false };
