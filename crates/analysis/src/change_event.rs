@@ -22,12 +22,16 @@ use echobase_types::signal::LogRecord;
 use echobase_types::{Attributes, ChangeId, ResourceId, SignalBatch, Timestamp};
 use uuid::Builder;
 
+use crate::waiting::Waiting;
+
 /// While instances are replaced one by one, old and new take turns: a version that was seen within this time is not
 /// new when it is seen again.
 const ROLLING: Duration = Duration::from_secs(300);
 /// Versions of a resource that are remembered.
 const VERSIONS: usize = 8;
-/// Changes that wait to be taken; further ones are dropped and counted.
+/// Resources whose versions are remembered: beyond them a tenth is forgotten, those that were seen longest ago.
+const RESOURCES: usize = 20_000;
+/// Changes that wait to be taken; beyond them the oldest are dropped and counted.
 const WAITING: usize = 1_000;
 /// Characters of the longest text that is kept of a change.
 const TEXT: usize = 256;
@@ -39,12 +43,11 @@ struct Version {
     seen: Timestamp,
 }
 
-/// Watches signals for changes. Bounded: eight versions a resource.
+/// Watches signals for changes. Bounded: eight versions each of twenty thousand resources.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeWatch {
     versions: BTreeMap<ResourceId, VecDeque<Version>>,
-    found: Vec<ChangeEvent>,
-    dropped: u64,
+    found: Waiting<ChangeEvent, WAITING>,
 }
 
 /// The kind of change that a log record tells of, if it tells of one.
@@ -86,13 +89,13 @@ impl ChangeWatch {
     }
 
     /// Looks a batch through and returns what was found in it. `now` is the time at which it became known.
-    pub fn observe(&mut self, batch: &SignalBatch, now: Timestamp) -> &[ChangeEvent] {
-        let known = self.found.len();
+    pub fn observe(&mut self, batch: &SignalBatch, now: Timestamp) -> Vec<&ChangeEvent> {
+        let mut new = 0;
         for resource in &batch.resources {
             let Some(name) = version_of(&resource.attributes) else { continue };
             let Some(before) = self.version(&resource.id, name.clone(), now) else { continue };
             let key = ["service.version", &before, &name];
-            self.find(ChangeEvent {
+            new += self.find(ChangeEvent {
                 id: identify(&resource.id, &key, Some(now)),
                 resource_id: resource.id.clone(),
                 kind: ChangeKind::Deploy,
@@ -109,26 +112,36 @@ impl ChangeWatch {
         for log in &batch.logs {
             let Some(kind) = kind_of(&log.event_name, &log.attributes) else { continue };
             let Some(resource) = batch.resources.get(log.resource as usize) else { continue };
-            self.find(told(&resource.id, kind, log, now));
+            new += self.find(told(&resource.id, kind, log, now));
         }
-        self.found.get(known..).unwrap_or_default()
+        self.found.iter().rev().take(new).rev().collect()
     }
 
     /// The changes found since the last call, in the order in which they were found, and how many more there were than
     /// are kept.
     pub fn take(&mut self) -> (Vec<ChangeEvent>, u64) {
-        (std::mem::take(&mut self.found), std::mem::take(&mut self.dropped))
+        self.found.take()
     }
 
-    fn find(&mut self, change: ChangeEvent) {
+    /// Puts changes back that were taken and could not be kept.
+    pub fn put_back(&mut self, taken: Vec<ChangeEvent>) {
+        self.found.put_back(taken);
+    }
+
+    /// How many it adds to what is found: one that is known adds none.
+    fn find(&mut self, change: ChangeEvent) -> usize {
         if self.found.iter().any(|known| known.id == change.id) {
-            return;
+            return 0;
         }
-        if self.found.len() < WAITING { self.found.push(change) } else { self.dropped += 1 }
+        self.found.push(change);
+        1
     }
 
     /// Notes a version; the one before, if this one is new.
     fn version(&mut self, resource: &ResourceId, name: String, seen: Timestamp) -> Option<String> {
+        if !self.versions.contains_key(resource) && self.versions.len() >= RESOURCES {
+            self.forget_oldest();
+        }
         let known = self.versions.entry(resource.clone()).or_default();
         let last = known.back().map(|version| version.name.clone());
         let place = known.iter().position(|version| version.name == name);
@@ -140,6 +153,15 @@ impl ChangeWatch {
             known.pop_front();
         }
         last.filter(|_| !is_running && !is_last)
+    }
+
+    /// Forgets the tenth of the resources that was seen longest ago.
+    fn forget_oldest(&mut self) {
+        let seen = |known: &VecDeque<Version>| known.iter().map(|version| version.seen).max();
+        let mut all: Vec<_> = self.versions.values().map(seen).collect();
+        let (_, limit, _) = all.select_nth_unstable(RESOURCES / 10);
+        let limit = *limit;
+        self.versions.retain(|_, known| seen(known) > limit);
     }
 }
 
@@ -321,13 +343,32 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded() {
+    fn what_waits_is_bounded_and_the_newest_stay() {
         let mut watch = ChangeWatch::default();
         let names: Vec<String> = (0..WAITING + 5).map(|n| n.to_string()).collect();
         for name in &names {
-            watch.observe(&batch(None, &[("deployment", &[("deployment.id", name)])]), at(9));
+            let new = watch.observe(&batch(None, &[("deployment", &[("deployment.id", name)])]), at(9)).len();
+            assert_eq!(new, 1);
         }
         let (found, dropped) = watch.take();
         assert_eq!((found.len(), dropped), (WAITING, 5));
+        let newest = found.last().unwrap().id;
+        watch.put_back(found);
+        watch.observe(&batch(None, &[("deployment", &[("deployment.id", &names[WAITING + 4])])]), at(9));
+        assert_eq!(watch.take().0.last().unwrap().id, newest, "put back, and known again");
+    }
+
+    #[test]
+    fn resources_that_come_and_go_do_not_fill_the_memory() {
+        let mut watch = ChangeWatch::default();
+        let seen = batch(Some("1.0"), &[]);
+        for n in 0..RESOURCES as i64 * 2 {
+            let id = ResourceId::new(&format!("service:pod-{n}")).unwrap();
+            watch.know(&id, &seen.resources[0].attributes, at(n));
+            watch.know(&seen.resources[0].id, &seen.resources[0].attributes, at(n));
+        }
+        assert!(watch.versions.len() <= RESOURCES);
+        watch.observe(&batch(Some("2.0"), &[]), at(RESOURCES as i64 * 2));
+        assert_eq!(words(&mut watch), ["deploy shop 1.0 → 2.0"], "what is there stays known");
     }
 }

@@ -3,6 +3,14 @@
 use echobase_types::Timestamp;
 use echobase_types::signal::MetricKind;
 
+/// A sum that appears beside known ones began at zero, if it shows no more than this, or ten times what is usual.
+const SMALL_START: f64 = 50.0;
+
+/// Whether a sum that is seen for the first time beside known ones began at zero a moment ago; `usual` is what came of late.
+pub(crate) fn began_at_zero(sum: f64, usual: f64) -> bool {
+    sum <= SMALL_START.max(10.0 * usual)
+}
+
 /// How much came since the point before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Increase {
@@ -12,6 +20,13 @@ pub(crate) struct Increase {
     pub(crate) seconds: Option<f64>,
     /// Whether the sum started again: its source restarted.
     pub(crate) is_reset: bool,
+}
+
+impl Increase {
+    /// What of it came within the last `seconds`, as if all came evenly.
+    pub(crate) fn within(self, seconds: f64) -> f64 {
+        self.amount * self.seconds.map_or(1.0, |over| (seconds / over).min(1.0))
+    }
 }
 
 /// The last point of a counter.
@@ -54,6 +69,17 @@ mod tests {
             seen.push(said.map(|i| (i.amount, i.is_reset)));
         }
         assert_eq!(seen, [None, Some((30.0, false)), None, None, Some((7.0, true)), Some((0.0, false))]);
+    }
+
+    #[test]
+    fn of_a_gap_only_the_last_part_is_new() {
+        let increase = |seconds| Increase { amount: 300.0, seconds, is_reset: false };
+        let within = |over, seconds| increase(over).within(seconds);
+        assert_eq!(
+            [within(Some(300.0), 10.0), within(Some(10.0), 10.0), within(Some(10.0), 60.0)],
+            [10.0, 300.0, 300.0]
+        );
+        assert_eq!(within(None, 10.0), 300.0);
     }
 
     #[test]

@@ -43,8 +43,10 @@ pub struct Counts {
     pub late: u64,
     /// Values that were not finite: never stored.
     pub not_finite: u64,
-    /// Points of series beyond the limit per resource: not watched.
+    /// Points of series and spans of peers beyond the limit per resource: not watched.
     pub overflow: u64,
+    /// Anomalies that were dropped because more opened and closed at one resource than are kept from one judgement to the next.
+    pub untold: u64,
 }
 
 /// How an arrow is known.
@@ -54,6 +56,18 @@ enum Known {
     Told,
     /// Seen in spans.
     Seen { last: Timestamp, told: Option<Timestamp> },
+}
+
+impl Known {
+    /// Whether an arrow no longer counts.
+    fn is_over(self, now: Timestamp, after: Duration) -> bool {
+        matches!(self, Self::Seen { last, .. } if now.since(last) > after)
+    }
+
+    /// Whether its last sight was handed out.
+    fn was_told(self) -> bool {
+        matches!(self, Self::Told | Self::Seen { told: Some(_), .. })
+    }
 }
 
 /// Streaming analysis of one tenant. Pure: the same calls give the same answers on every machine.
@@ -252,7 +266,7 @@ impl Engine {
         let mut gone = Vec::new();
         let mut worst: BTreeMap<&ResourceId, (&ResourceId, f64)> = BTreeMap::new();
         for ((from, to), known) in &self.arrows {
-            if !self.is_alive(*known, now) {
+            if known.is_over(now, self.config.forget_after) {
                 continue;
             }
             let Some(&score) = self.scores.get(to) else { continue };
@@ -265,7 +279,8 @@ impl Engine {
             watched.settle(now, self.config.span_interval, &self.limits, &mut self.counts);
             watched.watch_silence(now);
             let is_alive = watched.forget_silent(now, self.config.forget_after);
-            let found = watched.take_transitions(self.config.sensitivity);
+            let (found, dropped) = watched.take_transitions(self.config.sensitivity);
+            self.counts.untold += dropped;
             watched.remember(found.iter());
             self.transitions.extend(found.into_iter().map(|a| (id.clone(), a)));
             if !is_alive {
@@ -279,6 +294,8 @@ impl Engine {
             all.push(judged);
         }
         drop(worst);
+        let after = self.config.forget_after;
+        self.arrows.retain(|_, known| !(known.is_over(now, after) && known.was_told()));
         self.scores = all.iter().map(|a| (a.resource_id.clone(), a.stability.score)).collect();
         for id in gone {
             self.forget(&id);
@@ -295,14 +312,6 @@ impl Engine {
     /// The resources that are watched.
     pub fn resources(&self) -> impl ExactSizeIterator<Item = &ResourceId> {
         self.resources.keys()
-    }
-
-    /// Whether an arrow still counts.
-    fn is_alive(&self, known: Known, now: Timestamp) -> bool {
-        match known {
-            Known::Told => true,
-            Known::Seen { last, .. } => now.since(last) <= self.config.forget_after,
-        }
     }
 
     /// Drops all that was learned of a resource. What people said of it stays.
@@ -333,7 +342,8 @@ impl Engine {
 
     /// Approximate memory of the state in bytes.
     pub fn memory_bytes(&self) -> usize {
-        self.resources.values().map(Watched::memory_bytes).sum()
+        let arrow = size_of::<((ResourceId, ResourceId), Known)>() + 100;
+        self.arrows.len() * arrow + self.resources.values().map(Watched::memory_bytes).sum::<usize>()
     }
 
     /// Puts what was learned from labels over the shipped risk model, from the next judgement on;
@@ -356,13 +366,5 @@ impl Engine {
     /// How worn a resource is of which no vital sign is known, as the risk sees it: for training a model.
     pub fn worn(&self, resource: &ResourceId) -> Option<Worn> {
         self.resources.get(resource).and_then(Watched::worn)
-    }
-
-    /// Surprise (−log₁₀ of the tail probability) of the newest point of each series of a resource, largest first, and
-    /// whether an anomaly is open there.
-    pub fn surprises(&self, resource: &ResourceId) -> Vec<(f64, bool)> {
-        let mut all = self.resources.get(resource).map(Watched::surprises).unwrap_or_default();
-        all.sort_by(|a, b| b.0.total_cmp(&a.0));
-        all
     }
 }

@@ -47,6 +47,7 @@ mod sketch;
 mod source;
 mod stream;
 mod tail;
+pub mod waiting;
 pub mod wear;
 mod whole;
 mod words;

@@ -46,6 +46,11 @@ impl Sketch {
         self.total += count;
     }
 
+    /// Bytes on the heap.
+    pub(crate) const fn heap_bytes() -> usize {
+        size_of::<[f32; BUCKETS]>()
+    }
+
     /// Adds the values of another sketch.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (bucket, more) in self.counts.iter_mut().zip(other.counts.iter()) {

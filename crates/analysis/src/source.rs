@@ -7,7 +7,7 @@ use echobase_types::assessment::Vital;
 use echobase_types::signal::{HistogramPoint, MetricKind};
 use echobase_types::{SeriesId, Timestamp};
 
-use crate::counter::{Counter, Increase};
+use crate::counter::{Counter, Increase, began_at_zero};
 use crate::sketch::Sketch;
 use crate::vital::{Mapped, Reading, Scale};
 
@@ -19,13 +19,14 @@ const KEEP: f32 = 0.75;
 const KEEP_LONG: f64 = 0.9;
 /// Certainty of the lower bound of a failed share, in standard deviations.
 const CERTAINTY: f64 = 1.5;
-/// A new counter beside known ones counts from zero, if it shows no more than this, or ten times what all showed.
-const SMALL_START: f64 = 50.0;
+/// A counter was away if its report took longer than so many times its usual step.
+const AWAY: f64 = 1.5;
 
 /// One series of a source.
 #[derive(Clone, Debug)]
 struct Part {
-    series: SeriesId,
+    /// `None` once it left: its place is for the next one.
+    series: Option<SeriesId>,
     reading: Reading,
     factor: f64,
     scale: Scale,
@@ -34,6 +35,8 @@ struct Part {
     value: f64,
     time: Option<Timestamp>,
     counter: Counter,
+    /// Usual seconds between two reports of a cumulative sum; 0 while it is not known.
+    step: f64,
     buckets: Vec<u64>,
 }
 
@@ -148,13 +151,12 @@ impl Source {
 
     /// Adds a series and returns its place.
     pub(crate) fn join(&mut self, series: SeriesId, mapped: &Mapped) -> usize {
-        if let Some(at) = self.parts.iter().position(|p| p.series == series && p.reading == mapped.reading) {
+        let is_it = |p: &Part| p.series == Some(series) && p.reading == mapped.reading;
+        if let Some(at) = self.parts.iter().position(is_it) {
             return at;
         }
-        // Most sources have one part, and no more than is needed is kept in reserve.
-        self.parts.reserve_exact(1);
-        self.parts.push(Part {
-            series,
+        let part = Part {
+            series: Some(series),
             reading: mapped.reading,
             factor: mapped.factor,
             scale: mapped.scale,
@@ -163,8 +165,16 @@ impl Source {
             value: 0.0,
             time: None,
             counter: Counter::default(),
+            step: 0.0,
             buckets: Vec::new(),
-        });
+        };
+        if let Some((at, free)) = self.parts.iter_mut().enumerate().find(|(_, p)| p.series.is_none()) {
+            *free = part;
+            return at;
+        }
+        // Most sources have one part, and no more than is needed is kept in reserve.
+        self.parts.reserve_exact(1);
+        self.parts.push(part);
         self.parts.len() - 1
     }
 
@@ -183,11 +193,12 @@ impl Source {
     /// Removes a series; whether none is left.
     pub(crate) fn leave(&mut self, series: SeriesId) -> Emptiness {
         // The place of every other part must stay: the part is emptied, not removed.
-        for part in self.parts.iter_mut().filter(|p| p.series == series) {
+        for part in self.parts.iter_mut().filter(|p| p.series == Some(series)) {
+            part.series = None;
             part.time = None;
             part.buckets = Vec::new();
         }
-        if self.parts.iter().all(|p| p.time.is_none()) { Emptiness::Empty } else { Emptiness::InUse }
+        if self.parts.iter().all(|p| p.series.is_none()) { Emptiness::Empty } else { Emptiness::InUse }
     }
 
     /// The series that people look at for this figure: the smallest id of those that are not limits.
@@ -195,13 +206,14 @@ impl Source {
         let main =
             |p: &&Part| !matches!(p.reading, Reading::Limit | Reading::CoreCount | Reading::OtherState);
         let id = |p: &Part| p.series;
-        let any = self.parts.iter().map(id).min().unwrap_or(SeriesId(0));
-        self.parts.iter().filter(main).map(id).min().unwrap_or(any)
+        let any = self.parts.iter().filter_map(id).min().unwrap_or(SeriesId(0));
+        self.parts.iter().filter(main).filter_map(id).min().unwrap_or(any)
     }
 
     /// Series that report an idle state: one per processor where processors report apart.
     pub(crate) fn other_states(&self) -> usize {
-        self.parts.iter().filter(|p| matches!(p.reading, Reading::OtherState | Reading::Complement)).count()
+        let is_idle = |p: &&Part| matches!(p.reading, Reading::OtherState | Reading::Complement);
+        self.parts.iter().filter(|p| p.series.is_some()).filter(is_idle).count()
     }
 
     /// When a counter of this source last started again.
@@ -220,15 +232,18 @@ impl Source {
         if let Kind::Traffic { requests, failures, usual, .. } = &mut self.kind {
             let mut amount = 0.0;
             match part.counter.observe(kind, value, time) {
-                Some(Increase { amount: new, is_reset, .. }) => {
-                    amount = new;
-                    if is_reset {
+                Some(increase) => {
+                    // What came while this series alone was away belongs to moments that are judged already.
+                    let elapsed = self.flushed.map_or(f64::INFINITY, |t| time.since(t).as_secs_f64());
+                    amount = match increase.seconds.filter(|_| kind == MetricKind::Counter) {
+                        Some(seconds) => increase.within(part.heed_step(seconds).max(elapsed)),
+                        None => increase.amount,
+                    };
+                    if increase.is_reset {
                         self.restarted = Some(time);
                     }
                 }
-                None if is_first && is_established && value <= SMALL_START.max(10.0 * *usual) => {
-                    amount = value.max(0.0)
-                }
+                None if is_first && is_established && began_at_zero(value, *usual) => amount = value.max(0.0),
                 None => {}
             }
             part.time = Some(time);
@@ -278,7 +293,7 @@ impl Source {
             || part.buckets.iter().zip(&point.counts).any(|(before, now)| now < before);
         let from_zero = !point.cumulative
             || (is_reset && !is_first)
-            || (is_first && is_established && point.count as f64 <= SMALL_START.max(10.0 * sketch.total()));
+            || (is_first && is_established && began_at_zero(point.count as f64, sketch.total()));
         if is_first && !from_zero {
             part.buckets.clone_from(&point.counts);
             return;
@@ -499,6 +514,13 @@ pub(crate) enum Emptiness {
 }
 
 impl Part {
+    /// Learns the usual step; how many of the seconds since the report before count as the present.
+    fn heed_step(&mut self, seconds: f64) -> f64 {
+        let usual = if self.step > 0.0 { self.step } else { seconds };
+        self.step = usual + 0.2 * (seconds.min(3.0 * usual) - usual);
+        if seconds > AWAY * usual { usual } else { seconds }
+    }
+
     fn heed_percent(&mut self) {
         self.percent = match (self.scale, self.percent, self.value) {
             (_, Percent::NoShare, _) => Percent::NoShare,
@@ -591,6 +613,60 @@ mod tests {
         let ratio = figures.and_then(|f| f[1]).map_or(0.0, |f| f.value);
         assert_eq!(rate, Some(100.0));
         assert!(ratio > 0.08 && ratio < 0.2, "{ratio}");
+    }
+
+    /// Request rates as said from second 100 on: three instances that each serve ten requests a second and report every ten
+    /// seconds, at their own second, but for those of `away` from 300 to 600.
+    fn rates(shift: i64, away: &[usize]) -> Vec<f64> {
+        let all = mapped(Vital::RequestRate, Reading::Requests);
+        let mut source = Source::new(&all);
+        let places: Vec<usize> = (0..3).map(|n| source.join(SeriesId(n), &all)).collect();
+        let mut said = Vec::new();
+        for t in 0..900 {
+            for (n, place) in places.iter().enumerate() {
+                let is_away = away.contains(&n) && (300..600).contains(&t);
+                if (t - shift * n as i64).rem_euclid(10) == 0 && !is_away {
+                    source.take(*place, MetricKind::Counter, 10.0 * t as f64, at(t));
+                }
+            }
+            if source.dirty().is_some() {
+                let rate = source.flush(None).and_then(|(_, f)| f[0]).map(|f| f.value);
+                said.extend(rate.filter(|_| t > 100));
+            }
+        }
+        said
+    }
+
+    #[test]
+    fn a_counter_that_was_away_brings_no_rush_of_requests() {
+        for shift in [0, 3] {
+            assert!(rates(shift, &[]).iter().all(|r| (24.0..36.0).contains(r)), "nobody was away");
+            let one: Vec<f64> =
+                rates(shift, &[1]).into_iter().filter(|r| !(24.0..36.0).contains(r)).collect();
+            assert!(one.iter().all(|r| (13.0..24.0).contains(r)), "two of three: {one:?}");
+            let all = rates(shift, &[0, 1, 2]);
+            assert!(all.iter().all(|r| (9.0..36.0).contains(r)), "all came back: {all:?}");
+        }
+        assert!(
+            rates(0, &[0, 1, 2]).iter().all(|r| (29.9..30.1).contains(r)),
+            "together away, together back"
+        );
+    }
+
+    #[test]
+    fn the_place_of_a_series_that_left_is_taken_by_the_next() {
+        let value = mapped(Vital::QueueLength, Reading::Value);
+        let mut source = Source::new(&value);
+        let stays = source.join(SeriesId(1), &value);
+        for n in 2..500 {
+            let place = source.join(SeriesId(n), &value);
+            source.take(stays, MetricKind::Gauge, 1.0, at(n as i64));
+            source.take(place, MetricKind::Gauge, 2.0, at(n as i64));
+            let said = source.flush(None).and_then(|(_, f)| f[0]).map(|f| f.value);
+            assert_eq!(said, Some(3.0), "only those that are there count");
+            assert_eq!(source.leave(SeriesId(n)), Emptiness::InUse);
+        }
+        assert_eq!((source.parts.len(), source.main_series()), (2, SeriesId(1)));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use echobase_analysis::Engine;
 use echobase_analysis::change_event::ChangeWatch;
 use echobase_analysis::steps::Steps;
+use echobase_analysis::waiting::Waiting;
+use echobase_analysis::{Counts, Engine};
 use echobase_api::live::LiveEvent;
 use echobase_controller::Sensor;
 use echobase_controller::planner::Surroundings;
@@ -45,6 +46,8 @@ enum Food {
     Ask(Box<dyn FnOnce(&mut Engine) + Send>),
 }
 
+/// Anomalies that are kept for a tenant while they cannot be stored.
+const UNSTORED: usize = 10_000;
 /// How long an answer of the engine is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -54,6 +57,18 @@ pub(crate) struct Analysis {
     feed: mpsc::Sender<Fed>,
     latest: Arc<RwLock<HashMap<TenantId, Verdicts>>>,
     last_cycle_us: Arc<AtomicU64>,
+    counted: Arc<RwLock<BTreeMap<TenantId, Counted>>>,
+}
+
+/// What the engine of a tenant took in since the start, and what it watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// What it took in and what it left out.
+    pub counts: Counts,
+    /// Series that it watches.
+    pub series: usize,
+    /// About how much memory they take, in bytes.
+    pub bytes: usize,
 }
 
 /// The latest verdicts of one tenant.
@@ -95,7 +110,7 @@ impl Analysis {
     /// A new one, with the end that `run` reads from.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Fed>) {
         let (feed, fed) = mpsc::channel(QUEUE);
-        (Self { feed, latest: Arc::default(), last_cycle_us: Arc::default() }, fed)
+        (Self { feed, latest: Arc::default(), last_cycle_us: Arc::default(), counted: Arc::default() }, fed)
     }
 
     /// Hands a stored batch to the engines; waits while they are behind.
@@ -148,6 +163,16 @@ impl Analysis {
     pub(crate) fn all(&self, tenant: &TenantId) -> Vec<Arc<Latest>> {
         let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner);
         latest.get(tenant).map(|all| all.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What was taken in, by tenant.
+    pub(crate) fn counted(&self) -> BTreeMap<TenantId, Counted> {
+        self.counted.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self, tenant: &TenantId, engine: &Engine) {
+        let new = Counted { counts: engine.counts(), series: engine.series(), bytes: engine.memory_bytes() };
+        self.counted.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), new);
     }
 
     /// How long the last cycle took.
@@ -244,6 +269,8 @@ struct Shard {
     engine: Engine,
     seen: BTreeMap<ResourceId, Resource>,
     changes: ChangeWatch,
+    /// Anomalies that are not stored yet.
+    unstored: Waiting<(ResourceId, Anomaly), UNSTORED>,
 }
 
 /// Runs until shutdown: feeds, and judges every cycle.
@@ -303,7 +330,7 @@ fn shard<'a>(shards: &'a mut HashMap<TenantId, Shard>, app: &App, tenant: &Tenan
     shards.entry(tenant.clone()).or_insert_with(|| {
         let mut engine = Engine::new(app.config.analysis.clone());
         engine.depend(&configured(app));
-        Shard { engine, seen: BTreeMap::new(), changes: ChangeWatch::default() }
+        Shard { engine, seen: BTreeMap::new(), changes: ChangeWatch::default(), unstored: Waiting::default() }
     })
 }
 
@@ -381,7 +408,7 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
         match crate::history::told_anomalies(app, tenant, since).await {
             Ok(told) => {
                 let news = |t: &(ResourceId, Anomaly)| !told.contains(&crate::history::Told::of(&t.1));
-                tell_anomalies(app, tenant, found.filter(news).collect()).await;
+                tell_anomalies(app, tenant, shard, found.filter(news).collect()).await;
             }
             Err(error) => {
                 warn!(tenant = %tenant, error = error.0.detail, "anomalies of the time away are not told")
@@ -399,10 +426,12 @@ async fn cycle(app: &App, shards: &mut HashMap<TenantId, Shard>, slos: &mut Watc
         app.learning.lay_over(tenant, &mut shard.engine);
         let fresh = tokio::task::block_in_place(|| shard.engine.assess(now));
         app.learning.count(tenant, &shard.engine, &fresh, now);
+        app.analysis.count(tenant, &shard.engine);
         let moved = app.analysis.update(tenant, fresh.clone(), now, app.config.cycle.store_at_least_every);
         keep_resources(app, tenant, shard, now).await;
         crate::change::keep_found(app, tenant, &mut shard.changes, now).await;
-        tell_anomalies(app, tenant, shard.engine.take_transitions()).await;
+        let found = shard.engine.take_transitions();
+        tell_anomalies(app, tenant, shard, found).await;
         store(app, tenant, &moved).await;
         if !moved.is_empty() {
             app.live.publish(tenant, &LiveEvent::Assessments(moved.iter().map(Into::into).collect()));
@@ -463,19 +492,31 @@ fn row(a: &Assessment) -> AssessmentRow {
     }
 }
 
-/// Anomalies are events like any other: stored with the signals, readable with SQL.
-async fn tell_anomalies(app: &App, tenant: &TenantId, transitions: Vec<(ResourceId, Anomaly)>) {
-    if transitions.is_empty() {
-        return;
-    }
-    for (resource, anomaly) in &transitions {
-        let mut told = echobase_api::assessment::Anomaly::from(anomaly);
+/// Anomalies are events like any other: stored with the signals, readable with SQL. What cannot be stored is tried again
+/// with the next ones, or in the next cycle.
+async fn tell_anomalies(
+    app: &App,
+    tenant: &TenantId,
+    shard: &mut Shard,
+    transitions: Vec<(ResourceId, Anomaly)>,
+) {
+    for (resource, anomaly) in transitions {
+        let mut told = echobase_api::assessment::Anomaly::from(&anomaly);
         told.resource_id = resource.to_string();
         app.live.publish(tenant, &LiveEvent::Anomaly(told));
+        shard.unstored.push((resource, anomaly));
     }
-    let batch = crate::history::anomaly_events(&transitions, app.now());
+    let (unstored, dropped) = shard.unstored.take();
+    if dropped > 0 {
+        warn!(tenant = %tenant, dropped, "anomalies were not stored for so long that the oldest are given up");
+    }
+    if unstored.is_empty() {
+        return;
+    }
+    let batch = crate::history::anomaly_events(&unstored, app.now());
     if let Err(error) = app.telemetry.append(tenant, batch).await {
-        warn!(tenant = %tenant, error = %error, "anomalies not stored");
+        warn!(tenant = %tenant, error = %error, "anomalies not stored; tried again next cycle");
+        shard.unstored.put_back(unstored);
     }
 }
 

@@ -85,15 +85,16 @@ pub(crate) async fn report(app: &App, caller: &Caller, draft: ChangeDraft) -> An
     Ok(change)
 }
 
-/// Keeps what signals told of since the last cycle.
+/// Keeps what signals told of since the last cycle, and what could not be kept then.
 pub(crate) async fn keep_found(app: &App, tenant: &TenantId, watch: &mut ChangeWatch, now: Timestamp) {
     let (found, dropped) = watch.take();
     if dropped > 0 {
-        warn!(tenant = %tenant, dropped, "more changes in one cycle than are kept");
+        warn!(tenant = %tenant, dropped, "more changes at once than are kept: the oldest are given up");
     }
     let told = |change: &ChangeEvent| entry(change, "change.recognise", Actor::system("analysis"));
     if let Err(error) = app.store.changes().note(tenant, &found, told, now).await {
-        warn!(tenant = %tenant, error = %error, changes = found.len(), "changes not kept");
+        warn!(tenant = %tenant, error = %error, changes = found.len(), "changes not kept; tried again next cycle");
+        watch.put_back(found);
     }
 }
 

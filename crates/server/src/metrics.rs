@@ -37,6 +37,34 @@ pub(crate) fn render(app: &App) -> String {
     }
     page.family("echobase_analysis_cycle_seconds", "gauge", "Seconds that the last cycle took.");
     page.value("", app.analysis.last_cycle().as_secs_f64());
+    let counted = app.analysis.counted();
+    let help = "Rows that came to the analysis since the start, by what became of them: taken, late, not finite, or beyond \
+                the limit of a resource.";
+    page.family("echobase_analysis_rows_total", "counter", help);
+    for (tenant, counted) in &counted {
+        let counts = counted.counts;
+        for (outcome, count) in [
+            ("taken", counts.taken),
+            ("late", counts.late),
+            ("not_finite", counts.not_finite),
+            ("overflow", counts.overflow),
+        ] {
+            page.value(&format!("{{tenant=\"{tenant}\",outcome=\"{outcome}\"}}"), count);
+        }
+    }
+    let help = "Anomalies dropped because one resource had too many of them in one cycle, by tenant.";
+    page.family("echobase_analysis_untold_anomalies_total", "counter", help);
+    for (tenant, counted) in &counted {
+        page.value(&format!("{{tenant=\"{tenant}\"}}"), counted.counts.untold);
+    }
+    page.family("echobase_analysis_series", "gauge", "Series that are watched, by tenant.");
+    for (tenant, counted) in &counted {
+        page.value(&format!("{{tenant=\"{tenant}\"}}"), counted.series);
+    }
+    page.family("echobase_analysis_bytes", "gauge", "About how much memory they take, by tenant.");
+    for (tenant, counted) in &counted {
+        page.value(&format!("{{tenant=\"{tenant}\"}}"), counted.bytes);
+    }
     page.family("echobase_ledger_entries", "gauge", "Entries of the log, by tenant.");
     for (tenant, state) in app.keeper.states() {
         page.value(&format!("{{tenant=\"{tenant}\"}}"), state.size);

@@ -104,8 +104,9 @@ impl Engine {
 
     /// What a resource depends on, with the scores of the last cycle.
     pub fn dependencies_of(&self, resource: &ResourceId, now: Timestamp) -> Vec<(ResourceId, f64)> {
+        let after = self.config.forget_after;
         let of =
-            self.arrows.iter().filter(|((from, _), known)| from == resource && self.is_alive(**known, now));
+            self.arrows.iter().filter(|((from, _), known)| from == resource && !known.is_over(now, after));
         of.filter_map(|((_, to), _)| Some((to.clone(), *self.scores.get(to)?))).collect()
     }
 }

@@ -28,6 +28,7 @@ use crate::risk::{Degradation, Evidence};
 use crate::source::{Emptiness, Figures, Source};
 use crate::stream::{Origin, Stream};
 use crate::vital::{Mapped, Reading, Vitals};
+use crate::waiting::Waiting;
 use crate::wear::{Decline, Wear};
 use crate::words::{self, Quantity};
 
@@ -43,8 +44,8 @@ const MOMENT: Duration = Duration::from_millis(200);
 const MAX_SOURCES: usize = 256;
 /// Series that contribute to vital signs of one resource.
 const MAX_PARTS: usize = 4_096;
-/// Anomalies that are kept until they are taken.
-const MAX_TRANSITIONS: usize = 1_000;
+/// Anomalies that wait to be told.
+type Transitions = Waiting<Anomaly, 1_000>;
 /// A series that is not watched.
 pub(super) const UNWATCHED: u32 = u32::MAX;
 
@@ -105,7 +106,7 @@ pub(super) struct Watched {
     last_signal: Timestamp,
     cpus: Option<f64>,
     spans: SpanWindow,
-    transitions: Vec<Anomaly>,
+    transitions: Transitions,
     together: Together,
     pub(super) degradation: Degradation,
     /// What the shipped model said when it was last asked; `None` while the history is too short.
@@ -134,7 +135,7 @@ impl Watched {
             last_signal: Timestamp::from_micros(i64::MIN),
             cpus: None,
             spans: SpanWindow::default(),
-            transitions: Vec::new(),
+            transitions: Transitions::default(),
             together: Together::new(),
             degradation: Degradation::default(),
             evidence: None,
@@ -415,7 +416,7 @@ impl Watched {
             if changed.ended_at.is_none() && self.memory.lessons.expected(WHOLE, moment).is_some() {
                 together.hush();
             } else {
-                push(&mut self.transitions, changed);
+                self.transitions.push(changed);
             }
         }
         self.together = together;
@@ -471,7 +472,7 @@ impl Watched {
                 Seen::Dropped => counts.late += 1,
                 Seen::Taken(Some(Transition::Closed)) => {
                     if let Some(closed) = stream.channel.alarm.take_closed() {
-                        push(&mut self.transitions, closed.describe(stream.subject(), stream.told));
+                        self.transitions.push(closed.describe(stream.subject(), stream.told));
                     }
                 }
                 Seen::Taken(Some(Transition::Opened)) => {
@@ -527,6 +528,7 @@ impl Watched {
     /// Drops series that were silent for `after`; whether any is left.
     pub(super) fn forget_silent(&mut self, now: Timestamp, after: Duration) -> bool {
         let old = |t: Timestamp| now.since(t) > after;
+        self.forget_peers(now, after);
         if !self.slots.iter().flatten().any(|s| old(s.last)) {
             return !self.by_id.is_empty() || !old(self.last_signal);
         }
@@ -553,9 +555,13 @@ impl Watched {
 
     fn leave(&mut self, at: u32, series: SeriesId, now: Timestamp) {
         let Some(Some(placed)) = self.sources.get_mut(at as usize) else { return };
-        if placed.source.leave(series) == Emptiness::InUse {
-            return;
+        if placed.source.leave(series) == Emptiness::Empty {
+            self.drop_source(at, now);
         }
+    }
+
+    fn drop_source(&mut self, at: u32, now: Timestamp) {
+        let Some(Some(placed)) = self.sources.get_mut(at as usize) else { return };
         let streams = std::mem::take(&mut placed.streams);
         self.sources[at as usize] = None;
         self.by_key.retain(|_, source| *source != at);
@@ -565,13 +571,13 @@ impl Watched {
                 && stream.channel.alarm.close(now).is_some()
                 && let Some(closed) = stream.channel.alarm.take_closed()
             {
-                push(&mut self.transitions, closed.describe(stream.subject(), stream.told));
+                self.transitions.push(closed.describe(stream.subject(), stream.told));
             }
         }
     }
 
-    /// What opened, closed or became graver.
-    pub(super) fn take_transitions(&mut self, sensitivity: f64) -> Vec<Anomaly> {
+    /// What opened, closed or became graver, and how much more there was than is kept.
+    pub(super) fn take_transitions(&mut self, sensitivity: f64) -> (Vec<Anomaly>, u64) {
         for stream in self.streams.iter_mut().flatten() {
             let severity = stream.severity(sensitivity);
             let Some(open) = stream.channel.alarm.open() else {
@@ -584,22 +590,10 @@ impl Watched {
                 let anomaly = open.describe(stream.subject(), severity);
                 stream.told = severity;
                 stream.announced = Some(started);
-                push(&mut self.transitions, anomaly);
+                self.transitions.push(anomaly);
             }
         }
-        std::mem::take(&mut self.transitions)
-    }
-
-    pub(super) fn surprises(&self) -> Vec<(f64, bool)> {
-        let streams = self.streams().map(|s| (s.channel.surprise(), s.channel.alarm.open().is_some()));
-        let plains = self.plains().map(|(_, p)| (p.channel.surprise(), p.channel.alarm.open().is_some()));
-        streams.chain(plains).collect()
-    }
-}
-
-fn push(transitions: &mut Vec<Anomaly>, anomaly: Anomaly) {
-    if transitions.len() < MAX_TRANSITIONS {
-        transitions.push(anomaly);
+        self.transitions.take()
     }
 }
 

@@ -9,11 +9,8 @@ use echobase_types::slo::Sli;
 use echobase_types::{SeriesId, Timestamp};
 
 use super::{Count, Row, RowKind, spread};
+use crate::counter::began_at_zero;
 use crate::vital::{self, Reading, Vitals};
-
-/// A counter that appears beside known ones counts from zero, if it shows no more than this, or ten times what they
-/// usually grow by.
-const SMALL_START: f64 = 50.0;
 
 /// What a series counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +51,14 @@ pub(super) fn role(sli: &Sli, vitals: &Vitals, series: &Series) -> Option<Role> 
 struct Part {
     role: Role,
     last: Option<Last>,
+}
+
+/// A series, with the time of its newest row.
+#[derive(Debug)]
+struct Known {
+    seen: Timestamp,
+    /// `None` for one that counts nothing here.
+    part: Option<Part>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,8 +108,7 @@ impl Part {
 /// The requests of one resource.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    /// `None` for a series that counts nothing here.
-    parts: HashMap<SeriesId, Option<Part>>,
+    parts: HashMap<SeriesId, Known>,
     family: Option<String>,
     /// What a series usually grows by.
     usual: f64,
@@ -130,7 +134,7 @@ impl Events {
                     let Some(point) = batch.points.get(index) else { continue };
                     let Some(series) = batch.series.get(point.series as usize) else { continue };
                     let now = Last { time: point.time, all: point.value.max(0.0), quick: 0.0 };
-                    self.report(sli, vitals, series, series.kind, |_| now, emit);
+                    self.report(sli, vitals, series, series.kind, point.time, |_| now, emit);
                 }
                 RowKind::Histogram => {
                     let Some(point) = batch.histograms.get(index) else { continue };
@@ -144,7 +148,7 @@ impl Events {
                             _ => 0.0,
                         },
                     };
-                    self.report(sli, vitals, series, kind, now, emit);
+                    self.report(sli, vitals, series, kind, point.time, now, emit);
                 }
                 RowKind::Span => {
                     let Some(span) = batch.spans.get(index) else { continue };
@@ -161,22 +165,26 @@ impl Events {
         vitals: &Vitals,
         series: &Series,
         kind: MetricKind,
+        time: Timestamp,
         now: impl Fn(&Role) -> Last,
         emit: &mut dyn FnMut(Count),
     ) {
         let is_known = self.reports >= 2;
         let family = &mut self.family;
-        let part = self.parts.entry(series.id).or_insert_with(|| {
-            let role = role(sli, vitals, series)?;
-            if family.as_ref().is_none_or(|known| role.family < *known) {
+        let known = self.parts.entry(series.id).or_insert_with(|| {
+            let role = role(sli, vitals, series);
+            if let Some(role) = &role
+                && family.as_ref().is_none_or(|known| role.family < *known)
+            {
                 *family = Some(role.family.clone());
             }
-            Some(Part { role, last: None })
+            Known { seen: time, part: role.map(|role| Part { role, last: None }) }
         });
-        let Some(part) = part else { return };
+        known.seen = known.seen.max(time);
+        let Some(part) = &mut known.part else { return };
         let now = now(&part.role);
         self.last = self.last.max(now.time);
-        let from_zero = is_known && now.all <= SMALL_START.max(10.0 * self.usual);
+        let from_zero = is_known && began_at_zero(now.all, self.usual);
         let Some(growth) = part.grow(kind, now, from_zero) else { return };
         self.reports = self.reports.saturating_add(1);
         self.usual += 0.2 * (growth.all - self.usual);
@@ -212,10 +220,15 @@ impl Events {
         emit(Count { at: span.end, good, bad });
     }
 
-    /// Whether anything is left.
+    /// Forgets series that were silent since `before`; whether anything is left. Where all of a family fell silent, the next
+    /// one counts, or spans do.
     pub(super) fn prune(&mut self, before: Timestamp) -> bool {
-        let is_alive = |part: &Part| part.last.is_some_and(|last| last.time >= before);
-        self.parts.retain(|_, part| part.as_ref().is_none_or(is_alive));
+        let known = self.parts.len();
+        self.parts.retain(|_, known| known.seen >= before);
+        if self.parts.len() < known {
+            let roles = self.parts.values().filter_map(|known| known.part.as_ref());
+            self.family = roles.map(|part| &part.role.family).min().cloned();
+        }
         self.last >= before
     }
 }
@@ -235,4 +248,33 @@ fn within(point: &HistogramPoint, limit: f64) -> f64 {
         low = point.bounds.get(at).copied().unwrap_or(low).max(0.0);
     }
     quick
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows;
+    use super::*;
+    use crate::sli::tests::{points, series};
+
+    #[test]
+    fn series_that_come_and_go_are_forgotten_whatever_they_count() {
+        let (mut events, vitals) = (Events::default(), Vitals::new(Vec::new()));
+        let mut counted = 0.0;
+        for day in 0..50_u64 {
+            let from = day as i64 * 86_400;
+            let told = |second| vec![(from, 0.0), (from + second, 60.0)];
+            let instance = day.to_string();
+            let of = |id, name| (series(id, name, MetricKind::Counter, &[("instance", &instance)]), told(60));
+            let batch = points(vec![of(day * 2, "http_requests_total"), of(day * 2 + 1, "moons_total")]);
+            let is_used =
+                events.take(&Sli::Requests, &vitals, &batch, &rows(&batch, &[true]), &mut |count| {
+                    counted += count.good;
+                });
+            assert!(is_used);
+            assert!(events.prune(Timestamp::from_secs(from)));
+        }
+        assert_eq!((events.parts.len(), counted), (2, 3_000.0));
+        assert!(!events.prune(Timestamp::from_secs(90 * 86_400)));
+        assert_eq!((events.parts.len(), &events.family), (0, &None), "another family may count from now on");
+    }
 }

@@ -21,7 +21,7 @@ fn resource(name: &str) -> Resource {
     }
 }
 
-fn series(id: u64, name: &str, kind: MetricKind, attributes: &[(&str, &str)]) -> Series {
+pub(super) fn series(id: u64, name: &str, kind: MetricKind, attributes: &[(&str, &str)]) -> Series {
     Series {
         id: SeriesId(id),
         resource: 0,
@@ -32,7 +32,7 @@ fn series(id: u64, name: &str, kind: MetricKind, attributes: &[(&str, &str)]) ->
     }
 }
 
-fn points(all: Vec<(Series, Vec<(i64, f64)>)>) -> SignalBatch {
+pub(super) fn points(all: Vec<(Series, Vec<(i64, f64)>)>) -> SignalBatch {
     let mut batch = SignalBatch { resources: vec![resource("a")], ..SignalBatch::default() };
     for (at_series, (series, values)) in all.into_iter().enumerate() {
         batch.series.push(series);

@@ -9,7 +9,7 @@ use echobase_types::{SeriesId, Timestamp};
 
 use super::{Count, GAP, Row, RowKind, spread};
 use crate::counter::{Counter, Increase};
-use crate::source::Source;
+use crate::source::{Emptiness, Source};
 use crate::vital::{Mapped, Reading, Vitals};
 
 /// What a series is read as, as far as it makes the vital sign.
@@ -50,11 +50,19 @@ enum Part {
     Plain(Plain),
 }
 
+/// A series, with the time of its newest row.
+#[derive(Debug)]
+struct Known {
+    seen: Timestamp,
+    part: Part,
+}
+
 /// The values of one resource.
 #[derive(Debug, Default)]
 pub(super) struct Values {
-    parts: HashMap<SeriesId, Part>,
-    figures: Vec<Figure>,
+    parts: HashMap<SeriesId, Known>,
+    /// `None` where a figure lost its last series: a place for the next one.
+    figures: Vec<Option<Figure>>,
     moment: Option<Timestamp>,
     is_used: bool,
     last: Timestamp,
@@ -106,12 +114,14 @@ impl Values {
         if !self.parts.contains_key(&series.id) {
             let part = self.place(sli, vitals, series);
             self.is_used |= !matches!(part, Part::Other);
-            self.parts.insert(series.id, part);
+            self.parts.insert(series.id, Known { seen: time, part });
         }
-        match self.parts.get_mut(&series.id) {
-            Some(Part::Vital(places)) => {
+        let Some(known) = self.parts.get_mut(&series.id) else { return };
+        known.seen = known.seen.max(time);
+        match &mut known.part {
+            Part::Vital(places) => {
                 for (figure, within) in places {
-                    let Some(figure) = self.figures.get_mut(*figure) else { continue };
+                    let Some(Some(figure)) = self.figures.get_mut(*figure) else { continue };
                     match histogram {
                         Some(point) => figure.source.take_histogram(*within, point),
                         None => figure.source.take(*within, series.kind, value, time),
@@ -120,13 +130,13 @@ impl Values {
                 self.moment = Some(time);
                 self.last = self.last.max(time);
             }
-            Some(Part::Plain(plain)) => {
+            Part::Plain(plain) => {
                 self.last = self.last.max(time);
                 let Sli::Metric { bound, .. } = sli else { return };
                 let Some(value) = plain.value(series.kind, time, histogram, value) else { return };
                 judge(*bound, &mut plain.last, time, value, emit);
             }
-            Some(Part::Other) | None => {}
+            Part::Other => {}
         }
     }
 
@@ -144,21 +154,27 @@ impl Values {
 
     fn join(&mut self, series: SeriesId, mapped: &Mapped) -> (usize, usize) {
         let key = (mapped.family.clone(), mapped.instance.clone());
-        let at = match self.figures.iter().position(|figure| figure.key == key) {
+        let is_it = |figure: &Option<Figure>| figure.as_ref().is_some_and(|f| f.key == key);
+        let at = match self.figures.iter().position(is_it) {
             Some(at) => at,
             None => {
-                self.figures.push(Figure { key, source: Source::new(mapped), last: None });
-                self.figures.len() - 1
+                let free = self.figures.iter().position(Option::is_none).unwrap_or(self.figures.len());
+                if free == self.figures.len() {
+                    self.figures.push(None);
+                }
+                free
             }
         };
-        (at, self.figures[at].source.join(series, mapped))
+        let figure =
+            self.figures[at].get_or_insert_with(|| Figure { key, source: Source::new(mapped), last: None });
+        (at, figure.source.join(series, mapped))
     }
 
     /// Evaluates what came at one moment.
     fn flush(&mut self, sli: &Sli, emit: &mut dyn FnMut(Count)) {
         self.moment = None;
         let Sli::Vital { vital, bound } = sli else { return };
-        for figure in self.figures.iter_mut().filter(|figure| figure.source.dirty().is_some()) {
+        for figure in self.figures.iter_mut().flatten().filter(|figure| figure.source.dirty().is_some()) {
             let Some((time, said)) = figure.source.flush(None) else { continue };
             let value = said.into_iter().flatten().find(|said| said.vital == *vital).map(|said| said.value);
             if let Some(value) = value.filter(|value| value.is_finite()) {
@@ -167,11 +183,20 @@ impl Values {
         }
     }
 
-    /// Whether anything is left.
+    /// Forgets series that were silent since `before`, and figures with their last one; whether anything is left.
     pub(super) fn prune(&mut self, before: Timestamp) -> bool {
-        self.parts.retain(|_, part| match part {
-            Part::Plain(plain) => plain.last.is_some_and(|last| last >= before),
-            Part::Vital(_) | Part::Other => true,
+        let figures = &mut self.figures;
+        self.parts.retain(|series, known| {
+            if known.seen >= before {
+                return true;
+            }
+            if let Part::Vital(places) = &known.part {
+                for (at, _) in places {
+                    let Some(place) = figures.get_mut(*at) else { continue };
+                    place.take_if(|figure| figure.source.leave(*series) == Emptiness::Empty);
+                }
+            }
+            false
         });
         self.last >= before
     }
@@ -217,4 +242,34 @@ fn judge(
     let seconds = over.as_secs_f64();
     let (good, bad) = if bound.holds(value) { (seconds, 0.0) } else { (0.0, seconds) };
     spread(time, over, good, bad, emit);
+}
+
+#[cfg(test)]
+mod tests {
+    use echobase_types::slo::Side;
+
+    use super::super::rows;
+    use super::*;
+    use crate::sli::tests::{points, series};
+
+    #[test]
+    fn series_that_come_and_go_leave_their_places_to_others() {
+        let sli = Sli::Vital {
+            vital: Vital::MemoryUtilization,
+            bound: Bound { side: Side::AtMost, threshold: 0.9 },
+        };
+        let (mut values, vitals) = (Values::default(), Vitals::new(Vec::new()));
+        let mut counted = 0.0;
+        for day in 0..50_u64 {
+            let from = day as i64 * 86_400;
+            let told = || vec![(from, 0.5), (from + 60, 0.5)];
+            let pod = day.to_string();
+            let of = |id, name| (series(id, name, MetricKind::Gauge, &[("pod", &pod)]), told());
+            let batch = points(vec![of(day * 2, "system.memory.utilization"), of(day * 2 + 1, "moons")]);
+            values.take(&sli, &vitals, &batch, &rows(&batch, &[true]), &mut |count| counted += count.good);
+            assert!(values.prune(Timestamp::from_secs(from)));
+        }
+        assert_eq!((values.parts.len(), values.figures.iter().flatten().count()), (2, 1));
+        assert!(values.figures.len() <= 2 && counted >= 50.0 * 60.0, "{} {counted}", values.figures.len());
+    }
 }

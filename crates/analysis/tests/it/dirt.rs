@@ -183,3 +183,25 @@ fn a_host_is_not_judged_by_its_largest_process() {
     assert!(a.stability.score > 0.99);
     assert!((a.vitals[0].value - 0.3).abs() < 1e-9, "{:?}", a.vitals[0]);
 }
+
+#[test]
+fn of_more_anomalies_than_are_kept_the_newest_are_told_and_the_rest_is_counted() {
+    let config = AnalysisConfig { max_series_per_resource: 1_000, ..AnalysisConfig::default() };
+    let mut engine = Engine::new(config);
+    let mut noise = Noise::new(9);
+    // A spike of seven hundred gauges that begins and ends before anybody asks.
+    for t in 0..400 {
+        let mut b = Builder::new("service:orders", at(t * 10));
+        let spike = if (300..330).contains(&t) { 90.0 } else { 0.0 };
+        for n in 0..700 {
+            b.gauge(&format!("gauge.{n}"), 100.0 + noise.normal() + spike);
+        }
+        engine.observe(&b.batch);
+    }
+    engine.assess(at(4_000));
+    let told = engine.take_transitions();
+    assert_eq!(told.len(), 1_000);
+    assert!(engine.counts().untold > 100, "{:?}", engine.counts());
+    let ended = told.iter().filter(|(_, a)| a.ended_at.is_some()).count();
+    assert!(ended > 600, "the ends are newer than the begins: {ended}");
+}

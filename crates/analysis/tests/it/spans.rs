@@ -158,3 +158,49 @@ fn one_span_far_ahead_takes_nothing_from_the_rest() {
     assert_eq!(engine.counts().late, 0);
     assert!(rates.len() >= 29 && rates.iter().skip(2).all(|r| (9.0..11.0).contains(r)), "{rates:?}");
 }
+
+#[test]
+fn peers_that_are_called_no_more_leave_their_places_to_others() {
+    let mut engine = Engine::new(AnalysisConfig::default());
+    let mut noise = Noise::new(6);
+    // Every two hours forty calls go to thirty other peers, none of which is ever called again.
+    for round in 0..20_i64 {
+        for t in 0..40 {
+            let mut batch = calls(round * 7_200 + t, &mut noise, 1.0, 0.0);
+            batch.spans.retain(|s| s.kind == SpanKind::Client);
+            let peer = format!("pod-{round}-{}", t % 30);
+            batch
+                .spans
+                .iter_mut()
+                .for_each(|s| s.attributes = [("server.address", peer.as_str())].into_iter().collect());
+            engine.observe(&batch);
+        }
+        let now = Timestamp::from_secs(START + round * 7_200 + 60);
+        let all = engine.assess(now);
+        let shop = all.iter().find(|a| a.resource_id.as_str() == "service:shop").unwrap();
+        let called = shop.vitals.iter().filter(|v| v.vital == Vital::DependencyLatency).count();
+        assert!(called > 0, "round {round}: {:?}", shop.vitals);
+        assert_eq!(engine.counts().overflow, 0, "round {round}");
+        engine.assess(now + Duration::from_secs(3_700));
+    }
+}
+
+#[test]
+fn callers_that_come_and_go_do_not_fill_the_memory() {
+    let mut engine = Engine::new(AnalysisConfig::default());
+    let mut noise = Noise::new(7);
+    let mut bytes = Vec::new();
+    for round in 0..30_i64 {
+        for n in 0..20 {
+            let mut batch = calls(round * 7_200 + n, &mut noise, 1.0, 0.0);
+            batch.resources[0] = resource(&format!("job-{round}-{n}"));
+            engine.observe(&batch);
+        }
+        let now = Timestamp::from_secs(START + round * 7_200 + 60);
+        engine.assess(now);
+        assert_eq!(engine.take_dependencies().len(), 20, "round {round}");
+        engine.assess(now + Duration::from_secs(3_700));
+        bytes.push(engine.memory_bytes());
+    }
+    assert!(bytes.iter().all(|all| *all <= bytes[0]), "{bytes:?}");
+}

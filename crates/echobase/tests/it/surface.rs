@@ -61,6 +61,7 @@ async fn the_servers_own_metrics_are_prometheus_text() {
     let world = World::start();
     let text = world.http.get(format!("{}/metrics", world.api)).send().await.unwrap().text().await.unwrap();
     assert!(text.contains("# TYPE echobase_ingest_rows_total counter"), "{text}");
+    assert!(text.contains("# TYPE echobase_analysis_rows_total counter"), "{text}");
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ impl Watched {
             + slots
             + sources
             + streams
+            + self.spans.memory_bytes()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Series that are no vital signs: watched for themselves.
 
-use echobase_types::assessment::{Anomaly, Severity};
+use echobase_types::assessment::Severity;
 use echobase_types::{SeriesId, Timestamp};
 
-use super::{Plain, push};
+use super::{Plain, Transitions};
 use crate::anomaly::{Subject, Transition};
 use crate::channel::{Limits, Seen};
 use crate::feedback::Lessons;
@@ -21,7 +21,7 @@ pub(super) fn watch_plain(
     (value, time): (f64, Timestamp),
     limits: &Limits,
     lessons: &Lessons,
-    transitions: &mut Vec<Anomaly>,
+    transitions: &mut Transitions,
 ) {
     let seen = plain.channel.observe(value, time, limits);
     if seen != Seen::Dropped {
@@ -33,7 +33,7 @@ pub(super) fn watch_plain(
         }
         Seen::Taken(Some(Transition::Opened)) => {
             if let Some(open) = plain.channel.alarm.open() {
-                push(transitions, open.describe(plain.subject(series), Severity::Info));
+                transitions.push(open.describe(plain.subject(series), Severity::Info));
             }
         }
         Seen::Taken(Some(Transition::Closed)) => tell_closed(plain, series, transitions),
@@ -42,8 +42,8 @@ pub(super) fn watch_plain(
 }
 
 /// Hands out what has just closed.
-pub(super) fn tell_closed(plain: &mut Plain, series: SeriesId, transitions: &mut Vec<Anomaly>) {
+pub(super) fn tell_closed(plain: &mut Plain, series: SeriesId, transitions: &mut Transitions) {
     if let Some(closed) = plain.channel.alarm.take_closed() {
-        push(transitions, closed.describe(plain.subject(series), Severity::Info));
+        transitions.push(closed.describe(plain.subject(series), Severity::Info));
     }
 }

@@ -32,7 +32,15 @@ pub(super) struct SpanWindow {
     /// The end of the newest interval that is over.
     over: Option<Timestamp>,
     server: Option<(u32, u32)>,
-    peers: BTreeMap<String, (u32, u32)>,
+    peers: BTreeMap<String, Peer>,
+}
+
+/// Whom client spans call.
+#[derive(Debug)]
+struct Peer {
+    sources: (u32, u32),
+    /// The end of its newest span.
+    seen: Timestamp,
 }
 
 /// The spans of one source in one interval.
@@ -44,6 +52,12 @@ struct Gathered {
 }
 
 impl SpanWindow {
+    /// Approximate memory of the open intervals in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.open.values().map(BTreeMap::len).sum::<usize>()
+            * (size_of::<Gathered>() + Sketch::heap_bytes() + 48)
+    }
+
     /// Whether the oldest open interval is over: no further span of it is waited for once a whole interval went by,
     /// or once later spans came.
     fn is_over(&self, now: Timestamp, interval: Duration) -> bool {
@@ -108,8 +122,9 @@ impl Watched {
             return self.spans.server;
         }
         let peer = links::peer(span).unwrap_or("unnamed");
-        if let Some(known) = self.spans.peers.get(peer) {
-            return Some(*known);
+        if let Some(known) = self.spans.peers.get_mut(peer) {
+            known.seen = known.seen.max(span.end);
+            return Some(known.sources);
         }
         if self.spans.peers.len() >= MAX_PEERS {
             return None;
@@ -121,7 +136,7 @@ impl Watched {
             "client spans",
             format!("peer={peer}"),
         )?;
-        self.spans.peers.insert(peer, new);
+        self.spans.peers.insert(peer, Peer { sources: new, seen: span.end });
         Some(new)
     }
 
@@ -150,8 +165,8 @@ impl Watched {
     fn close_oldest(&mut self, limits: &Limits, counts: &mut Counts) {
         let Some((end, mut gathered)) = self.spans.open.pop_first() else { return };
         self.spans.over = self.spans.over.max(Some(end));
-        let all: Vec<(u32, u32)> =
-            self.spans.server.iter().chain(self.spans.peers.values()).copied().collect();
+        let peers = self.spans.peers.values().map(|peer| peer.sources);
+        let all: Vec<(u32, u32)> = self.spans.server.into_iter().chain(peers).collect();
         for (traffic, durations) in all {
             if let Some(of) = gathered.remove(&traffic) {
                 if let Some(Some(placed)) = self.sources.get_mut(traffic as usize) {
@@ -170,6 +185,23 @@ impl Watched {
             }
         }
         self.learn_weights(end);
+    }
+
+    /// Drops the peers that were not called for `after`: their places are for others.
+    pub(super) fn forget_peers(&mut self, now: Timestamp, after: Duration) {
+        let mut gone = Vec::new();
+        self.spans.peers.retain(|_, peer| {
+            let stays = now.since(peer.seen) <= after;
+            if !stays {
+                gone.push(peer.sources);
+            }
+            stays
+        });
+        for (traffic, durations) in gone {
+            self.spans.open.values_mut().for_each(|gathered| drop(gathered.remove(&traffic)));
+            self.drop_source(traffic, now);
+            self.drop_source(durations, now);
+        }
     }
 
     /// Ends the intervals of spans that are over by now.
