@@ -15,7 +15,7 @@ use echobase_types::{SignalBatch, Timestamp};
 /// use echobase_types::SignalBatch;
 ///
 /// let mut steps = Steps::new(Duration::from_secs(10));
-/// assert!(steps.cut(SignalBatch::default()).next().is_none());
+/// assert!(steps.cut(SignalBatch::default()).advance().is_none());
 /// assert_eq!(steps.end(), None);
 /// ```
 #[derive(Debug)]
@@ -70,8 +70,7 @@ impl Steps {
 
 impl Cut<'_> {
     /// The next rows, with the end of the step before them if that is over now: judge then, and learn after.
-    #[expect(clippy::should_implement_trait, reason = "what is handed out is lent")]
-    pub fn next(&mut self) -> Option<(Option<Timestamp>, &SignalBatch)> {
+    pub fn advance(&mut self) -> Option<(Option<Timestamp>, &SignalBatch)> {
         let (end, rows) = self.slices.next()?;
         // The descriptions are those of the whole batch: only rows change from step to step.
         self.batch = SignalBatch {
@@ -103,7 +102,7 @@ mod tests {
         // The second batch begins in the step in which the first one ended; the third brings what is late.
         for seconds in [&[0, 59, 60, 130][..], &[140, 185], &[100, 190], &[400]] {
             let mut cut = steps.cut(batch(seconds));
-            while let Some((over, rows)) = cut.next() {
+            while let Some((over, rows)) = cut.advance() {
                 told.push((over.map(|t| t.as_micros() / 1_000_000), rows.points.len()));
             }
         }

@@ -383,7 +383,7 @@ async fn rebuild(app: &App) -> HashMap<TenantId, Shard> {
                     app.intake.budget.remember(tenant, &batch);
                     tokio::task::block_in_place(|| {
                         let mut cut = steps.cut(batch);
-                        while let Some((over, rows)) = cut.next() {
+                        while let Some((over, rows)) = cut.advance() {
                             if let Some(at) = over {
                                 shard.relive(at, &mut found);
                             }

@@ -80,7 +80,7 @@ fn an_engine_rebuilt_from_history_says_what_it_said_before_the_restart() {
     let mut steps = Steps::new(Duration::from_secs(CYCLE as u64));
     for t in (0..HISTORY).step_by(300) {
         let mut cut = steps.cut(part(&all, t, t + 300));
-        while let Some((over, rows)) = cut.next() {
+        while let Some((over, rows)) = cut.advance() {
             if let Some(at) = over {
                 rebuilt.assess(at);
             }

@@ -55,7 +55,7 @@ pub(super) async fn read(
             return Ok(Read::Cut(Ended::Stopping));
         }
         let mut cut = steps.cut(batch);
-        while let Some((over, rows)) = cut.next() {
+        while let Some((over, rows)) = cut.advance() {
             tokio::task::block_in_place(|| {
                 if let Some(at) = over {
                     judge(&mut engine, at.min(to), step, horizon, &mut lessons);
