@@ -35,6 +35,20 @@ impl Noise {
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
     }
 
+    /// How many of many rare events happen where `mean` are expected: Poisson by products (Knuth 1997, 3.4.1), above 30
+    /// by the normal that it comes near to.
+    pub(crate) fn poisson(&mut self, mean: f64) -> f64 {
+        if mean > 30.0 {
+            return (mean + mean.sqrt() * self.normal()).round().max(0.0);
+        }
+        let (floor, mut product, mut count) = ((-mean).exp(), self.uniform(), 0.0);
+        while product > floor {
+            product *= self.uniform();
+            count += 1.0;
+        }
+        count
+    }
+
     pub(crate) fn is(&mut self, chance: f64) -> bool {
         self.uniform() < chance
     }

@@ -60,6 +60,8 @@ pub(crate) struct Plant {
     mood_noise: f64,
     /// How restless the measurements are: 1 is usual.
     grain: f64,
+    /// Set where few requests are counted at each row, so that chance shows in what is measured.
+    few: Option<Few>,
     /// Used shares in ordinary life.
     pub(crate) memory: f64,
     pub(crate) disk: f64,
@@ -69,7 +71,42 @@ pub(crate) struct Plant {
     failing: f64,
 }
 
+/// How chance shows where little is counted.
+#[derive(Clone, Copy)]
+struct Few {
+    /// Requests that are counted at a row of the mean traffic.
+    counted: f64,
+    /// Share that fails for reasons of its own.
+    failing: f64,
+    /// What one who waits adds to the queue that is told.
+    waiting: f64,
+}
+
+impl Few {
+    /// What is told of a row, for what it truly was: the failed share of those counted, their latencies, and a queue in
+    /// which somebody waits by chance (as long as in a queue of one server at this load).
+    fn seen(self, row: &mut [f64; 10], traffic: f64, load: f64, r: &mut Noise) {
+        let counted = r.poisson(self.counted * traffic).max(1.0);
+        let scatter = 1.0 / counted.sqrt();
+        row[0] *= (1.0 + scatter * r.normal()).max(0.05);
+        row[1] *= (0.6 * scatter * r.normal()).exp();
+        row[2] *= (1.5 * scatter * r.normal()).exp();
+        row[3] = (r.poisson(counted * (row[3] + self.failing)) / counted).min(1.0);
+        let load = load.min(0.9);
+        row[6] += self.waiting * -r.uniform().max(1e-9).ln() * load * load / (1.0 - load);
+    }
+}
+
 impl Plant {
+    /// Counts so few requests that chance shows.
+    pub(crate) fn count_few(&mut self, r: &mut Noise) {
+        self.few = Some(Few {
+            counted: r.log_between(5.0, 5_000.0),
+            failing: r.log_between(1e-4, 2e-2),
+            waiting: r.log_between(0.03, 3.0),
+        });
+    }
+
     pub(crate) fn draw(minutes: f64, grain: f64, r: &mut Noise) -> Self {
         let base = 10_f64.powf(r.between(1.3, 3.2));
         let amplitude = r.between(0.1, 0.6);
@@ -87,6 +124,7 @@ impl Plant {
             pool,
             mood_noise: r.between(0.01, 0.05),
             grain,
+            few: None,
             memory: r.between(0.25, 0.55),
             disk: r.between(0.2, 0.6),
             mood: 0.0,
@@ -149,6 +187,9 @@ impl Plant {
         for (j, (value, noise)) in row.into_iter().enumerate() {
             let value = (value * (1.0 + self.grain * noise * r.normal())).max(0.0);
             seen[j] = if [4, 5, 7, 8].contains(&j) { value.min(1.0) } else { value };
+        }
+        if let Some(few) = self.few {
+            few.seen(&mut seen, traffic / self.base, load, r);
         }
         self.failing = if failed > 0.2 { self.failing + self.minutes } else { 0.0 };
         (seen, memory >= 1.0 || disk >= 1.0 || self.failing >= 3.0)

@@ -45,7 +45,7 @@ impl Family {
             Self::Known(_) => 2.0,
             Self::Further(_) => 1.0,
             Self::Mixed => 0.4,
-            Self::Varied => 0.2,
+            Self::Varied => 0.4,
         }
     }
 }
@@ -114,6 +114,9 @@ impl Run {
             sent = sent.map(|_| !r.is(missing));
         }
         let mut plant = Plant::draw(minutes, grain, &mut r);
+        if matches!(family, Family::Mixed | Family::Varied) && r.is(0.7) {
+            plant.count_few(&mut r);
+        }
         let draw = Draw::new(onset, lasts, &plant, &mut r);
         let kind = match family {
             Family::Known(at) => Some(KNOWN[at]),
@@ -199,7 +202,7 @@ impl Run {
                 l if l <= 240.0 => 4,
                 _ => 10,
             };
-            if row < 120 || left < 1.0 || !(row + at).is_multiple_of(thin) {
+            if row < 60 || left < 1.0 || !(row + at).is_multiple_of(thin) {
                 continue;
             }
             if let Some(seen) = engine.precursors(&id) {
