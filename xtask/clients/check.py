@@ -1,6 +1,6 @@
 """Asks a server over its API whether what real clients sent has arrived. Ends with 0 if all of it has.
 
-usage: check.py --base URL --key-file FILE [--node-exporter]
+usage: check.py --base URL --key-file FILE [--node-exporter] [--prometheus]
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Server:
         return {resource["id"] for resource in self.call("/api/v1/resources?limit=500")["items"]}
 
 
-def checks(node_exporter):
+def checks(node_exporter, prometheus):
     """Pairs of words and a test."""
     agent = "resource_id = 'service:agent-a'"
     for protocol in ("http", "grpc"):
@@ -64,6 +64,15 @@ def checks(node_exporter):
             "SELECT count(DISTINCT metric) FROM metrics WHERE metric LIKE 'node_%'") > 50
         yield "the node exporter is up", lambda s: s.number("SELECT max(value) FROM metrics WHERE metric = 'up'") == 1
         yield f"resource {host}", lambda s: host in s.resources()
+    if prometheus:
+        written = "attributes LIKE '%forwarded%'"
+        yield "what Prometheus wrote on", lambda s: s.number(
+            f"SELECT count(DISTINCT metric) FROM metrics WHERE metric LIKE 'node_%' AND {written}") > 50
+        yield "Prometheus says that the exporter is up", lambda s: s.number(
+            f"SELECT max(value) FROM metrics WHERE metric = 'up' AND {written}") == 1
+        yield "a counter is known as one", lambda s: s.number(
+            "SELECT count(*) FROM series WHERE metric = 'node_cpu_seconds_total' AND kind <> 'counter'") == 0
+        yield "resources that Prometheus told of", lambda s: {"service:forwarded", "host:127.0.0.1"} <= s.resources()
 
 
 def holds(server, test, deadline):
@@ -80,12 +89,13 @@ def main():
     parser.add_argument("--base", required=True)
     parser.add_argument("--key-file", required=True)
     parser.add_argument("--node-exporter", action="store_true")
+    parser.add_argument("--prometheus", action="store_true")
     arguments = parser.parse_args()
     with open(arguments.key_file, encoding="ascii") as file:
         server = Server(arguments.base, file.read().strip())
     deadline = time.monotonic() + PATIENCE_SECONDS
     missing = 0
-    for words, test in checks(arguments.node_exporter):
+    for words, test in checks(arguments.node_exporter, arguments.prometheus):
         arrived = holds(server, test, deadline)
         print(f"{'arrived' if arrived else 'MISSING'}  {words}")
         missing += not arrived

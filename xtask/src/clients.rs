@@ -1,7 +1,8 @@
 //! `cargo xtask clients`: real clients with no special settings. The OpenTelemetry Python SDK sends over HTTP and
-//! gRPC, Debian's node exporter is scraped, and the API is asked what arrived. Tables of pandas and pyarrow are judged.
+//! gRPC, Debian's node exporter is scraped by us and by Debian's Prometheus, which writes on to us, and the API is asked what arrived. Tables of pandas and pyarrow are judged.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -28,9 +29,19 @@ pub fn run(house: &House) -> Result<()> {
     script("arrow.py").arg(&binary).status()?;
     script("send.py").args(["http", &daemon.otlp_http]).status()?;
     script("send.py").args(["grpc", &daemon.otlp_grpc]).status()?;
+    let prometheus = match &exporter {
+        Some(exporter) => Prometheus::start(&scratch, &exporter.address, &daemon.otlp_http)?,
+        None => None,
+    };
+    if prometheus.is_none() {
+        println!("prometheus: SKIPPED (not installed, and this user may not install it)");
+    }
     let mut check = script("check.py").args(["--base", &daemon.base]).arg("--key-file").arg(&daemon.key_file);
     if exporter.is_some() {
         check = check.arg("--node-exporter");
+    }
+    if prometheus.is_some() {
+        check = check.arg("--prometheus");
     }
     check.status()
 }
@@ -75,6 +86,46 @@ impl NodeExporter {
 }
 
 impl Drop for NodeExporter {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A Prometheus that scrapes the exporter and writes on. Ends with its owner.
+struct Prometheus {
+    child: Child,
+}
+
+impl Prometheus {
+    /// Starts it, or says that it is not to be had.
+    fn start(scratch: &Path, exporter: &str, to: &str) -> Result<Option<Self>> {
+        let Some(program) = debian::program("prometheus", "prometheus")? else { return Ok(None) };
+        let folder = scratch.join("prometheus");
+        std::fs::create_dir_all(&folder).context("make a folder for prometheus")?;
+        let configuration = folder.join("prometheus.yml");
+        let text = format!(
+            "global: {{scrape_interval: 1s}}\n\
+             scrape_configs:\n  - job_name: forwarded\n    static_configs: [{{targets: [\"{exporter}\"]}}]\n\
+             remote_write:\n  - url: {to}/api/v1/write\n    send_exemplars: true\n    send_native_histograms: true\n    \
+             queue_config: {{batch_send_deadline: 1s}}\n"
+        );
+        std::fs::write(&configuration, text).context("write the configuration of prometheus")?;
+        let child = Run::new(program)
+            .arg(format!("--config.file={}", configuration.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+            .args(["--web.listen-address=127.0.0.1:0", "--log.level=error"])
+            .into_command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .context("start prometheus")?;
+        Ok(Some(Self { child }))
+    }
+}
+
+impl Drop for Prometheus {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -36,6 +36,14 @@ impl From<&signal::Rejected> for Rejection {
     }
 }
 
+/// How lines are to be read. Whatever else clients of line protocol say (`db`, `org`, `bucket`, …) means nothing here.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub struct LineQuery {
+    /// The unit of times: `ns` (the default), `us`, `ms`, `s`, `m`, `h`.
+    #[serde(default)]
+    pub precision: Option<String>,
+}
+
 /// A table of metric values: one row per time, one column per metric.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

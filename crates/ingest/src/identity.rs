@@ -38,6 +38,10 @@ const NEVER: [&str; 8] = [
 /// Attributes that describe a machine, and so only resources that are one.
 const OF_MACHINES: [&str; 6] = ["container.", "host.", "k8s.container.", "k8s.node.", "k8s.pod.", "os."];
 
+/// What the metrics of known model servers begin with: vLLM, SGLang, llama.cpp, text-generation-inference, Ollama,
+/// Triton.
+pub(crate) const ENGINES: [&str; 6] = ["vllm:", "sglang:", "llamacpp:", "tgi_", "ollama_", "nv_inference_"];
+
 /// Bytes of the longest resource id.
 const MAX_ID: usize = 255;
 
@@ -83,6 +87,42 @@ pub fn identify(attributes: Attributes) -> Identified {
 pub fn named(kind: ResourceKind, name: &str, attributes: Attributes) -> Resource {
     let path: Vec<&str> = name.split('/').collect();
     Resource { id: resource_id(kind, &path), kind, name: name.to_owned(), attributes }
+}
+
+/// Says which resource a series with Prometheus labels is of, where it comes alone and not with all that its target
+/// says. `label` answers the value of a label.
+///
+/// The first that holds decides: the label `echobase_resource_name` (with `echobase_resource_kind`, default `service`); a
+/// metric of the node exporter (`node_…`) is of the host in `instance`; one of a model server of the engine named as the
+/// label `job`; any other of the service named as the `job`, or else of the host in the label `host` or `hostname`.
+pub fn of_labels<'a>(metric: &str, label: impl Fn(&str) -> Option<&'a str>) -> Identified {
+    let label = |name: &str| label(name).map(str::trim).filter(|text| !text.is_empty());
+    let stated = label("echobase_resource_kind").and_then(ResourceKind::parse);
+    let host = |name: &str| {
+        let attributes = [("host.name", name)].into_iter().collect();
+        named(ResourceKind::Host, name, attributes)
+    };
+    let node = label("instance").filter(|_| metric.starts_with("node_")).map(without_port);
+    let resource = if let Some(name) = label("echobase_resource_name") {
+        named(stated.unwrap_or(ResourceKind::Service), name, Attributes::new())
+    } else if let Some(node) = node {
+        host(node)
+    } else if let Some(job) = label("job") {
+        let is_engine = ENGINES.iter().any(|engine| metric.starts_with(engine));
+        named(if is_engine { ResourceKind::Engine } else { ResourceKind::Service }, job, Attributes::new())
+    } else if let Some(name) = label("host").or_else(|| label("hostname")) {
+        host(name)
+    } else {
+        named(ResourceKind::Service, UNKNOWN, Attributes::new())
+    };
+    Identified { resource, instance: Attributes::new() }
+}
+
+/// `db-3:9100` and `[::1]:9100` without their port.
+fn without_port(instance: &str) -> &str {
+    let Some((host, port)) = instance.rsplit_once(':') else { return instance };
+    let is_bare = !host.contains(':') || host.ends_with(']');
+    if is_bare && port.bytes().all(|b| b.is_ascii_digit()) { host } else { instance }
 }
 
 /// The resource that an id such as `service:shop/orders` names, or `None` where it begins with no known kind.

@@ -5,6 +5,9 @@ use std::io::Read;
 use echobase_types::ErrorKind;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
+/// Memory that an unpacker of zstd may be told to use: 2^23 bytes, as RFC 9659 bids for HTTP.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
 /// How a body is packed, by its `Content-Encoding`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -14,6 +17,10 @@ pub enum Encoding {
     Gzip,
     /// zlib (RFC 1950), which HTTP calls `deflate`.
     Deflate,
+    /// Zstandard (RFC 8878).
+    Zstd,
+    /// One block of Snappy without frames, as Prometheus remote write sends it.
+    Snappy,
 }
 
 impl Encoding {
@@ -23,6 +30,8 @@ impl Encoding {
             "" | "identity" => Ok(Self::Identity),
             "gzip" | "x-gzip" => Ok(Self::Gzip),
             "deflate" => Ok(Self::Deflate),
+            "zstd" => Ok(Self::Zstd),
+            "snappy" => Ok(Self::Snappy),
             other => Err(InflateError::Unsupported { encoding: other.chars().take(40).collect() }),
         }
     }
@@ -49,7 +58,7 @@ pub enum InflateError {
         source: std::io::Error,
     },
     /// An encoding that is not taken.
-    #[error("content encoding `{encoding}` is not taken: use gzip, deflate or identity")]
+    #[error("content encoding `{encoding}` is not taken: use zstd, gzip, deflate, snappy or identity")]
     Unsupported {
         /// What was stated.
         encoding: String,
@@ -74,6 +83,19 @@ pub fn inflate(encoding: Encoding, body: &[u8], limit: usize) -> Result<Vec<u8>,
         Encoding::Identity => body.take(most).read_to_end(&mut unpacked),
         Encoding::Gzip => MultiGzDecoder::new(body).take(most).read_to_end(&mut unpacked),
         Encoding::Deflate => ZlibDecoder::new(body).take(most).read_to_end(&mut unpacked),
+        Encoding::Zstd => zstd::stream::read::Decoder::with_buffer(body).and_then(|mut decoder| {
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            decoder.take(most).read_to_end(&mut unpacked)
+        }),
+        // A block says how long it is: nothing is unpacked that would be too long.
+        Encoding::Snappy => match snap::raw::decompress_len(body) {
+            Ok(long) if long > limit => return Err(InflateError::TooLarge { limit }),
+            Ok(_) => snap::raw::Decoder::new().decompress_vec(body).map_err(Into::into).map(|whole| {
+                unpacked = whole;
+                unpacked.len()
+            }),
+            Err(error) => Err(error.into()),
+        },
     };
     if unpacked.len() > limit {
         return Err(InflateError::TooLarge { limit });
@@ -111,6 +133,8 @@ mod tests {
             ("identity", text.clone()),
             ("GZIP", gzip(&text)),
             ("deflate", zlib.finish().unwrap()),
+            ("zstd", zstd::encode_all(&text[..], 1).unwrap()),
+            ("snappy", snap::raw::Encoder::new().compress_vec(&text).unwrap()),
         ];
         for (header, body) in bodies {
             assert_eq!(inflate(Encoding::parse(header).unwrap(), &body, 10_000).unwrap(), text, "{header}");
@@ -128,6 +152,13 @@ mod tests {
             inflate(Encoding::Gzip, &bomb, 65_536),
             Err(InflateError::TooLarge { limit: 65_536 })
         ));
+        for (encoding, bomb) in [
+            (Encoding::Zstd, zstd::encode_all(&vec![0; 10_000_000][..], 1).unwrap()),
+            (Encoding::Snappy, snap::raw::Encoder::new().compress_vec(&vec![0; 10_000_000]).unwrap()),
+        ] {
+            let refused = inflate(encoding, &bomb, 65_536);
+            assert!(matches!(refused, Err(InflateError::TooLarge { limit: 65_536 })), "{encoding:?}");
+        }
         assert!(inflate(Encoding::Identity, &[0; 11], 10).is_err());
         assert!(inflate(Encoding::Identity, &[0; 10], 10).is_ok());
     }
@@ -136,8 +167,10 @@ mod tests {
     fn a_cut_or_damaged_body_is_an_error() {
         let whole = gzip(&b"abc".repeat(1_000));
         for body in [&whole[..whole.len() - 5], b"plain text", b""] {
-            let kind = inflate(Encoding::Gzip, body, 10_000).map_err(|e| e.kind());
-            assert_eq!(kind, Err(ErrorKind::Invalid), "{} bytes", body.len());
+            for encoding in [Encoding::Gzip, Encoding::Deflate, Encoding::Zstd, Encoding::Snappy] {
+                let kind = inflate(encoding, body, 10_000).map_err(|e| e.kind());
+                assert_eq!(kind, Err(ErrorKind::Invalid), "{encoding:?} of {} bytes", body.len());
+            }
         }
     }
 }

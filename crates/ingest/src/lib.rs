@@ -4,7 +4,7 @@
 //! hands batches to a [`Sink`]. It serves no request, stores nothing and judges nothing. One bad row never fails
 //! its batch; only a body that does not parse at all is [`Malformed`].
 //!
-//! The way of a row: a decoder (`otlp`, `prometheus`, `events`, `points`, `import`) reads it, [`identity`] says
+//! The way of a row: a decoder (`otlp`, `prometheus`, `remote_write`, `influx`, `events`, `points`, `import`) reads it, [`identity`] says
 //! which resource and series it belongs to, [`Admission`] says whether limits, clock and budget let it in.
 
 pub mod admission;
@@ -16,15 +16,18 @@ pub mod host;
 pub mod identity;
 pub mod import;
 pub mod inflate;
+pub mod influx;
 pub mod otlp;
 pub mod points;
 pub mod prometheus;
+pub mod remote_write;
 pub mod scrape;
 pub mod severity;
 pub mod sink;
 
 mod duration_text;
 mod intake;
+mod wire;
 
 pub use admission::{Admission, Age};
 pub use budget::SeriesBudget;

@@ -13,6 +13,7 @@ mod value;
 use prost::Message;
 
 pub use crate::otlp::logs::logs;
+pub(crate) use crate::otlp::metrics::exponential;
 pub use crate::otlp::metrics::metrics;
 pub use crate::otlp::traces::traces;
 use crate::{Admission, Decoded, Malformed, Position};

@@ -8,6 +8,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use echobase_policy::{Action, Decision, ResourceRef};
 use echobase_store::idempotency::{self as kept, Replay as Again};
 use echobase_types::ledger::{Actor, ActorKind, EntryDraft, Outcome};
@@ -144,8 +146,8 @@ async fn authenticate(
     headers: &HeaderMap,
     peer: Option<IpAddr>,
 ) -> Answer<Option<Caller>> {
-    if let Some(key) = bearer(headers) {
-        let principal = app.store.keys().authenticate(key, app.now()).await?;
+    if let Some(key) = key_of(headers) {
+        let principal = app.store.keys().authenticate(&key, app.now()).await?;
         return Ok(Some(Caller { principal, session: None }));
     }
     if let Some(known) = session::of(app, headers).await? {
@@ -158,10 +160,20 @@ async fn authenticate(
     Ok(None)
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The API key of a request: as `Bearer`, as `Token` (clients of line protocol), or as the password of `Basic` (RFC 7617;
+/// whatever the user is called), which is all that some senders can be told.
+fn key_of(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    let (scheme, credential) = value.split_once(' ')?;
+    let credential = credential.trim();
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" | "token" => Some(credential.to_owned()),
+        "basic" => {
+            let pair = String::from_utf8(STANDARD.decode(credential).ok()?).ok()?;
+            pair.split_once(':').map(|(_, password)| password.to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Whether a browser sent it: a page on any site can reach loopback, so such requests need a credential.

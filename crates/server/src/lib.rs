@@ -39,6 +39,7 @@ mod otlp;
 mod outbox;
 mod people;
 mod problem;
+mod push;
 #[cfg(test)]
 mod quiet;
 mod route;

@@ -1,4 +1,4 @@
-//! OTLP over HTTP (4318) and gRPC (4317). Answers follow what clients do with them: a permanent fault is 400, a
+//! OTLP over HTTP (4318, where other pushed formats arrive too) and gRPC (4317). Answers follow what clients do with them: a permanent fault is 400, a
 //! full disk or a shutdown 503 with `Retry-After`, never 500; what was refused of a batch is told as partial success.
 
 use std::net::SocketAddr;
@@ -38,6 +38,7 @@ use crate::extract::Whole;
 use crate::guard::{self, Caller};
 use crate::intake::inflated;
 use crate::problem::{Answer, Failure};
+use crate::push;
 use crate::route::{self, Access, Route, post};
 
 const LOCAL: Access = Access::Local(Action::Ingest);
@@ -54,11 +55,15 @@ pub(crate) fn routes() -> Vec<Route> {
 /// The HTTP listener's router.
 pub(crate) fn http(app: &App) -> Router {
     let lost = async |uri: Uri| {
-        let words =
-            format!("there is nothing at `{}`; send to /v1/metrics, /v1/traces, /v1/logs", uri.path());
+        let words = format!(
+            "there is nothing at `{}`; send OTLP to /v1/metrics, /v1/traces, /v1/logs, Prometheus remote write to \
+                 /api/v1/write, line protocol to /write",
+            uri.path()
+        );
         Failure::new(ErrorKind::NotFound, words)
     };
-    route::router(routes(), app).fallback(lost).with_state(app.clone())
+    let table = routes().into_iter().chain(push::routes()).collect();
+    route::router(table, app).fallback(lost).with_state(app.clone())
 }
 
 async fn metrics(State(app): State<App>, caller: Caller, headers: HeaderMap, Whole(body): Whole) -> Response {
@@ -170,6 +175,7 @@ pub(crate) fn grpc(app: &App) -> Router {
         ($server:ident) => {
             $server::new(service.clone())
                 .accept_compressed(CompressionEncoding::Gzip)
+                .accept_compressed(CompressionEncoding::Zstd)
                 .send_compressed(CompressionEncoding::Gzip)
                 .max_decoding_message_size(limit)
         };

@@ -47,6 +47,7 @@ pub(crate) fn table() -> Vec<Route> {
         principal::routes(),
         query::routes(),
         ingest::routes(),
+        crate::push::api_routes(),
         live::routes(),
         system::routes(),
     ];

@@ -66,6 +66,34 @@ async fn otlp_json_without_any_setting_is_taken_and_a_broken_body_says_where() {
 }
 
 #[tokio::test]
+async fn line_protocol_is_taken_and_a_bad_line_costs_only_itself() {
+    let world = World::start();
+    let write = |path: &str, body: &str| {
+        let request = world.http.post(format!("{}{path}", world.otlp_http)).body(body.to_owned());
+        async move { request.send().await.unwrap() }
+    };
+    let whole =
+        write("/write?db=any", "cpu,host=web-1 user=12.5,idle=80i\ndeploy,host=web-1 version=\"2\"").await;
+    assert_eq!(whole.status(), StatusCode::NO_CONTENT);
+    let part = write("/api/v2/write?bucket=b&precision=s", "cpu,host=web-2 user=1\ncpu,host=web-2\n").await;
+    let problem = json_of(part, StatusCode::BAD_REQUEST).await;
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("partial write") && detail.contains("line 2"), "{problem}");
+    let rows = "SELECT resource_id, metric, value FROM metrics WHERE metric LIKE 'cpu%' ORDER BY resource_id, metric";
+    let expected = json!([
+        ["host:web-1", "cpu_idle", 80.0],
+        ["host:web-1", "cpu_user", 12.5],
+        ["host:web-2", "cpu_user", 1.0]
+    ]);
+    assert_eq!(json!(world.sql(rows).await), expected);
+    assert_eq!(world.count("SELECT count(*) FROM events WHERE event_name = 'deploy'").await, 1);
+    let lost = write("/write?precision=d", "cpu v=1").await;
+    assert_eq!(lost.status(), StatusCode::BAD_REQUEST);
+    let ping = world.http.get(format!("{}/ping", world.otlp_http)).send().await.unwrap();
+    assert_eq!(ping.status(), StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
 async fn a_browser_of_another_site_cannot_send_without_a_key() {
     let world = World::start();
     let request =

@@ -1,6 +1,6 @@
 //! OTLP metrics.
 
-mod exponential;
+pub(crate) mod exponential;
 
 use std::fmt;
 

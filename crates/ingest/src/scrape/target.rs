@@ -6,13 +6,9 @@ use echobase_types::{Attributes, Resource, ResourceKind};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::identity::named;
+use crate::identity::{ENGINES, named};
 use crate::prometheus::{Format, LabelConflict, find};
 use crate::scrape::config::{ScrapeConfig, ScrapeConfigError, Token};
-
-/// What the metrics of known model servers begin with: vLLM, SGLang, llama.cpp, text-generation-inference, Ollama,
-/// Triton.
-const ENGINES: [&str; 6] = ["vllm:", "sglang:", "llamacpp:", "tgi_", "ollama_", "nv_inference_"];
 
 #[derive(Clone, Debug)]
 pub(super) struct Target {

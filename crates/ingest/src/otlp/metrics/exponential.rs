@@ -13,7 +13,7 @@ use crate::otlp::metrics::time;
 /// Most buckets kept on one side; above, neighbours are merged, which is one step of scale down.
 const MOST: usize = 160;
 
-pub(super) fn explicit(
+pub(crate) fn explicit(
     point: ExponentialHistogramDataPoint,
     cumulative: bool,
 ) -> Result<HistogramPoint, Refusal> {
