@@ -7,6 +7,7 @@ use echobase_api::causes::Causes;
 use echobase_api::intervention::InterventionSummary;
 use echobase_api::playbook::PlaybookDraft;
 use echobase_controller::{Controller, playbook as source};
+use echobase_ingest::datagram::DatagramStats;
 use echobase_oncall::Oncall;
 use echobase_policy::{Action, Decision, DecisionPoint, ResourceRef};
 use echobase_store::Store;
@@ -56,6 +57,8 @@ pub(crate) struct Parts {
     pub slos: Slos,
     /// Signals on their way in.
     pub intake: Intake,
+    /// What became of datagrams, by receiver.
+    pub datagrams: Vec<(&'static str, Arc<DatagramStats>)>,
     /// The live stream.
     pub live: Hub,
     /// Checkpoints, receipts and self-check of the ledger.

@@ -7,9 +7,11 @@ mod section;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use echobase_analysis::AnalysisConfig;
 use echobase_controller::ControllerConfig;
+use echobase_ingest::datagram::{StatsdConfig, SyslogConfig};
 use echobase_ingest::host::HostConfig;
 use echobase_ingest::scrape::{ScrapeConfig, Scraper};
 use echobase_oncall::OncallConfig;
@@ -38,6 +40,10 @@ pub struct Config {
     pub host: HostConfig,
     /// Prometheus targets to scrape.
     pub scrape: Vec<ScrapeConfig>,
+    /// Syslog over UDP.
+    pub syslog: SyslogConfig,
+    /// StatsD over UDP.
+    pub statsd: StatsdConfig,
     /// Dependencies that no span shows.
     pub dependencies: Vec<DependencyConfig>,
     /// Signals at rest.
@@ -149,6 +155,12 @@ impl Config {
             if length.is_zero() {
                 return Err(fault(key, "it must be longer than zero".into()));
             }
+        }
+        if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&self.statsd.interval) {
+            return Err(fault("statsd.interval", "it must be from 1s to 5m".into()));
+        }
+        if self.statsd.service.trim().is_empty() {
+            return Err(fault("statsd.service", "it must be a name".into()));
         }
         let origin = &self.ledger.origin;
         if origin.is_empty() || origin.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+') {

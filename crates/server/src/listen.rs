@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::serve::{IncomingStream, Listener};
+use echobase_ingest::datagram::DatagramReceiver;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
@@ -32,6 +33,17 @@ pub enum ListenError {
          --allow-remote-plaintext"
     )]
     Exposed {
+        /// The configuration key.
+        key: &'static str,
+        /// The address.
+        address: String,
+    },
+    /// The address is not loopback, and nothing protects datagrams.
+    #[error(
+        "`{key} = \"{address}\"` is reachable from other machines, and whoever reaches it can write unseen; listen on \
+         127.0.0.1, or pass --allow-remote-plaintext"
+    )]
+    ExposedDatagrams {
         /// The configuration key.
         key: &'static str,
         /// The address.
@@ -67,6 +79,12 @@ pub(crate) struct Addresses {
     pub otlp_http: String,
     /// OTLP over gRPC.
     pub otlp_grpc: String,
+    /// Syslog over UDP, where it is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub syslog: Option<String>,
+    /// StatsD over UDP, where it is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statsd: Option<String>,
     /// The process.
     pub pid: u32,
 }
@@ -77,6 +95,8 @@ pub(crate) struct Sockets {
     otlp_http: TcpListener,
     otlp_grpc: TcpListener,
     tls: Option<TlsAcceptor>,
+    /// Receivers of datagrams.
+    pub datagrams: Vec<DatagramReceiver>,
 }
 
 impl Sockets {
@@ -92,6 +112,7 @@ impl Sockets {
             otlp_http: bind("otlp.http", &config.otlp.http, is_open_allowed).await?,
             otlp_grpc: bind("otlp.grpc", &config.otlp.grpc, is_open_allowed).await?,
             tls,
+            datagrams: datagrams(config).await?,
         })
     }
 
@@ -99,10 +120,16 @@ impl Sockets {
     pub(crate) fn addresses(&self) -> Addresses {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let url = |l: &TcpListener| l.local_addr().map(|a| format!("{scheme}://{a}")).unwrap_or_default();
+        let datagrams = |name: &str| {
+            let receiver = self.datagrams.iter().find(|receiver| receiver.name() == name)?;
+            receiver.address().ok().map(|address| address.to_string())
+        };
         Addresses {
             api: url(&self.api),
             otlp_http: url(&self.otlp_http),
             otlp_grpc: url(&self.otlp_grpc),
+            syslog: datagrams("syslog"),
+            statsd: datagrams("statsd"),
             pid: std::process::id(),
         }
     }
@@ -115,7 +142,7 @@ impl Sockets {
         otlp_grpc: Router,
         shutdown: CancellationToken,
     ) -> io::Result<()> {
-        let Self { api: a, otlp_http: h, otlp_grpc: g, tls } = self;
+        let Self { api: a, otlp_http: h, otlp_grpc: g, tls, datagrams: _ } = self;
         tokio::try_join!(
             serve(a, tls.clone(), api, shutdown.clone()),
             serve(h, tls.clone(), otlp_http, shutdown.clone()),
@@ -123,6 +150,28 @@ impl Sockets {
         )?;
         Ok(())
     }
+}
+
+/// Opens what is configured. Nothing protects a datagram on its way, so TLS for the rest allows no other address.
+async fn datagrams(config: &Config) -> Result<Vec<DatagramReceiver>, ListenError> {
+    let mut receivers = Vec::new();
+    for (key, address) in [("syslog.listen", &config.syslog.listen), ("statsd.listen", &config.statsd.listen)]
+    {
+        if address.is_empty() {
+            continue;
+        }
+        let unusable = |source| ListenError::Bind { key, address: address.clone(), source };
+        let parsed = resolve(address).map_err(|detail| unusable(io::Error::other(detail)))?;
+        if !parsed.ip().is_loopback() && !config.server.allow_remote_plaintext {
+            return Err(ListenError::ExposedDatagrams { key, address: address.clone() });
+        }
+        let opened = match key {
+            "syslog.listen" => DatagramReceiver::syslog(parsed).await,
+            _ => DatagramReceiver::statsd(parsed, &config.statsd).await,
+        };
+        receivers.push(opened.map_err(unusable)?);
+    }
+    Ok(receivers)
 }
 
 async fn bind(key: &'static str, address: &str, is_open_allowed: bool) -> Result<TcpListener, ListenError> {

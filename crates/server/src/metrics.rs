@@ -1,6 +1,7 @@
 //! The server's own metrics in the Prometheus text format 0.0.4.
 
 use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering;
 
 use crate::app::App;
 
@@ -12,6 +13,20 @@ pub(crate) fn render(app: &App) -> String {
     page.family("echobase_ingest_rejected_rows_total", "counter", "Rows rejected, by reason.");
     for (reason, count) in app.intake.rejected() {
         page.value(&format!("{{reason=\"{}\"}}", reason.as_str()), count);
+    }
+    let help =
+        "Datagrams received, messages or lines refused, rows not stored, datagrams dropped by the system.";
+    page.family("echobase_ingest_datagrams_total", "counter", help);
+    for (receiver, stats) in &app.datagrams {
+        for (outcome, count) in [
+            ("received", &stats.received),
+            ("rejected", &stats.rejected),
+            ("unstored", &stats.unstored),
+            ("dropped", &stats.dropped),
+        ] {
+            let labels = format!("{{receiver=\"{receiver}\",outcome=\"{outcome}\"}}");
+            page.value(&labels, count.load(Ordering::Relaxed));
+        }
     }
     let stats = app.telemetry.stats();
     for (name, kind, help, value) in [

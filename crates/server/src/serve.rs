@@ -105,7 +105,7 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&start.data).map_err(folder)?;
     let data = std::fs::canonicalize(&start.data).map_err(folder)?;
     let _lock = lock(&data).map_err(folder)?;
-    let sockets = Sockets::open(&start.config).await?;
+    let mut sockets = Sockets::open(&start.config).await?;
     let addresses = sockets.addresses();
     let mode = if start.accept_damage { OpenMode::AcceptDamage } else { OpenMode::RefuseDamage };
     let store = Store::open(Location::File(data.join("state.db")), mode, clock()).await?;
@@ -152,7 +152,9 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
     };
     let intake =
         Intake::new(start.config.ingest.limits(), start.config.ingest.max_request_bytes, pipeline.clone());
+    let receivers = std::mem::take(&mut sockets.datagrams);
     let app = App::new(Parts {
+        datagrams: receivers.iter().map(|receiver| (receiver.name(), receiver.stats())).collect(),
         keeper: Keeper::new(store.clone(), clock.clone(), &start.config.ledger.origin, &data)?,
         limiter: Limiter::new(start.config.server.requests_per_minute),
         policy: DecisionPoint::new()?,
@@ -191,6 +193,11 @@ pub async fn serve(start: Start) -> Result<(), ServeError> {
         let host =
             HostCollector::new(app.config.host.clone()).map_err(|e| ServeError::Collector(e.to_string()))?;
         tasks.add("the host collector", host.run(tenant.clone(), sink.clone(), clock.clone(), token()));
+    }
+    for receiver in receivers {
+        let (name, limits, budget) = (receiver.name(), app.intake.limits.clone(), app.intake.budget.clone());
+        let run = receiver.run(tenant.clone(), limits, budget, sink.clone(), clock.clone(), token());
+        tasks.add(name, run);
     }
     if !app.config.scrape.is_empty() {
         let (limits, budget) = (app.intake.limits.clone(), app.intake.budget.clone());

@@ -94,6 +94,31 @@ async fn line_protocol_is_taken_and_a_bad_line_costs_only_itself() {
 }
 
 #[tokio::test]
+async fn datagrams_become_logs_and_metrics_and_are_counted() {
+    let world = World::with(
+        "[syslog]\nlisten = \"127.0.0.1:0\"\n[statsd]\nlisten = \"127.0.0.1:0\"\ninterval = \"1s\"\n",
+    );
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let send = |to: &str, datagram: &str| {
+        socket.send_to(datagram.as_bytes(), world.addresses[to].as_str().unwrap()).unwrap();
+    };
+    send("syslog", "<34>Oct 11 22:14:15 web-1 su[42]: login failed");
+    send("syslog", "<999>no priority");
+    send("statsd", "orders:2|c|#service:shop\norders:3|c|#service:shop");
+    world
+        .wait_for_row("SELECT count(*) FROM logs WHERE resource_id = 'host:web-1' AND body = 'login failed'")
+        .await;
+    world.wait_for_row("SELECT count(*) FROM metrics WHERE resource_id = 'service:shop' AND value = 5").await;
+    let page = world.request(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+    for (receiver, outcome, count) in
+        [("syslog", "received", 2), ("syslog", "rejected", 1), ("statsd", "received", 1)]
+    {
+        let line = format!("{{receiver=\"{receiver}\",outcome=\"{outcome}\"}} {count}");
+        assert!(page.contains(&line), "{line} is not in {page}");
+    }
+}
+
+#[tokio::test]
 async fn a_browser_of_another_site_cannot_send_without_a_key() {
     let world = World::start();
     let request =

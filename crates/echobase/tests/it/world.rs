@@ -18,6 +18,8 @@ pub struct World {
     pub api: String,
     pub otlp_http: String,
     pub otlp_grpc: String,
+    /// All addresses, as the server printed them.
+    pub addresses: Value,
     pub signin: Option<String>,
     pub http: Client,
     server: Child,
@@ -43,6 +45,7 @@ impl World {
             api: text("api"),
             otlp_http: text("otlp_http"),
             otlp_grpc: text("otlp_grpc"),
+            addresses,
             signin,
             http: Client::builder().no_proxy().build().unwrap(),
             folder,
@@ -70,6 +73,7 @@ impl World {
         self.api = text("api");
         self.otlp_http = text("otlp_http");
         self.otlp_grpc = text("otlp_grpc");
+        self.addresses = addresses;
     }
 
     pub fn key_file(&self) -> PathBuf {
@@ -124,6 +128,15 @@ impl World {
     }
 
     /// Asks again until the answer fits; a state that never comes fails the test.
+    /// Asks until the count that a question answers is one.
+    pub async fn wait_for_row(&self, sql: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.count(sql).await != 1 {
+            assert!(Instant::now() < deadline, "no such row came: {sql}");
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub async fn wait_for(&self, what: &str, path: &str, fits: impl Fn(&Value) -> bool) -> Value {
         // Longer than a dead controller's lease lasts.
         let deadline = Instant::now() + Duration::from_secs(60);
