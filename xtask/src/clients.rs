@@ -1,7 +1,9 @@
 //! `cargo xtask clients`: real clients with no special settings. The OpenTelemetry Python SDK sends over HTTP and
-//! gRPC, Debian's node exporter is scraped by us and by Debian's Prometheus, which writes on to us, and the API is asked what arrived. Tables of pandas and pyarrow are judged.
+//! gRPC, Debian's node exporter is scraped by us and by Debian's Prometheus, which writes on to us, and the API is asked what arrived.
+//! The same Prometheus and we are then asked the same questions in PromQL. Tables of pandas and pyarrow are judged.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -43,7 +45,14 @@ pub fn run(house: &House) -> Result<()> {
     if prometheus.is_some() {
         check = check.arg("--prometheus");
     }
-    check.status()
+    check.status()?;
+    let Some(prometheus) = &prometheus else { return Ok(()) };
+    script("promql.py")
+        .args(["--base", &daemon.base])
+        .arg("--key-file")
+        .arg(&daemon.key_file)
+        .args(["--prometheus", &prometheus.base])
+        .status()
 }
 
 /// A node exporter on a free port. Ends with its owner.
@@ -92,9 +101,11 @@ impl Drop for NodeExporter {
     }
 }
 
-/// A Prometheus that scrapes the exporter and writes on. Ends with its owner.
+/// A Prometheus that scrapes the exporter and itself and writes on. Ends with its owner.
 struct Prometheus {
     child: Child,
+    /// Where its own API is.
+    base: String,
 }
 
 impl Prometheus {
@@ -104,9 +115,11 @@ impl Prometheus {
         let folder = scratch.join("prometheus");
         std::fs::create_dir_all(&folder).context("make a folder for prometheus")?;
         let configuration = folder.join("prometheus.yml");
+        let address = free_address()?;
         let text = format!(
             "global: {{scrape_interval: 1s}}\n\
-             scrape_configs:\n  - job_name: forwarded\n    static_configs: [{{targets: [\"{exporter}\"]}}]\n\
+             scrape_configs:\n  - job_name: forwarded\n    \
+             static_configs: [{{targets: [\"{exporter}\", \"{address}\"]}}]\n\
              remote_write:\n  - url: {to}/api/v1/write\n    send_exemplars: true\n    send_native_histograms: true\n    \
              queue_config: {{batch_send_deadline: 1s}}\n"
         );
@@ -114,14 +127,15 @@ impl Prometheus {
         let child = Run::new(program)
             .arg(format!("--config.file={}", configuration.display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--log.level=error"])
+            .arg(format!("--web.listen-address={address}"))
+            .arg("--log.level=error")
             .into_command()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()
             .context("start prometheus")?;
-        Ok(Some(Self { child }))
+        Ok(Some(Self { child, base: format!("http://{address}") }))
     }
 }
 
@@ -130,6 +144,12 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// An address on this machine that nobody listens at. Prometheus does not say which port it was given.
+fn free_address() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("look for a free port")?;
+    Ok(listener.local_addr().context("read the address of a free port")?.to_string())
 }
 
 /// The address in a line such as `… msg="Listening on" address=127.0.0.1:9100`.

@@ -24,6 +24,7 @@ pub mod page;
 pub mod playbook;
 pub mod principal;
 pub mod problem;
+pub mod promql;
 pub mod query;
 pub mod resource;
 pub mod session;

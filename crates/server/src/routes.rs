@@ -14,6 +14,7 @@ mod model;
 mod overview;
 mod playbook;
 mod principal;
+mod promql;
 mod query;
 mod resource;
 mod session;
@@ -46,6 +47,7 @@ pub(crate) fn table() -> Vec<Route> {
         ledger::routes(),
         principal::routes(),
         query::routes(),
+        promql::routes(),
         ingest::routes(),
         crate::push::api_routes(),
         live::routes(),

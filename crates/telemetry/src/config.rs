@@ -115,7 +115,7 @@ fn longest(all: &[Duration]) -> Duration {
     all.iter().copied().max().unwrap_or_default()
 }
 
-/// Limits of questions in SQL; a caller may ask for less, never for more.
+/// Limits of questions in SQL and PromQL; a caller may ask for less, never for more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueryConfig {

@@ -2,6 +2,7 @@
 //! attribute text per series (measured: see the guide), and written to files when they are new or stale.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -49,6 +50,19 @@ pub struct SeenResource {
     pub first_seen: Timestamp,
     /// Time of its newest signal.
     pub last_seen: Timestamp,
+}
+
+/// A series with the name of its resource; its attributes are still text.
+#[derive(Debug)]
+pub(crate) struct NamedSeries {
+    pub(crate) id: u64,
+    pub(crate) metric: Arc<str>,
+    pub(crate) unit: Arc<str>,
+    pub(crate) kind: MetricKind,
+    pub(crate) resource: ResourceId,
+    /// Empty if the resource is not known.
+    pub(crate) resource_name: String,
+    pub(crate) attributes: Box<str>,
 }
 
 #[derive(Debug)]
@@ -216,6 +230,29 @@ impl Dictionary {
             .collect();
         all.sort_by(|a, b| a.resource.id.cmp(&b.resource.id));
         all
+    }
+
+    /// Of the series with these numbers, those that were seen at or after `since` (microseconds) and whose metric is
+    /// wanted.
+    pub(crate) fn named(
+        &self,
+        numbers: Range<usize>,
+        since: i64,
+        mut wanted: impl FnMut(&Arc<str>, MetricKind) -> bool,
+    ) -> Vec<NamedSeries> {
+        let numbers = numbers.start.min(self.series.len())..numbers.end.min(self.series.len());
+        let entries = self.series[numbers].iter();
+        let found = entries.filter(|entry| entry.last_seen >= since && wanted(&entry.metric, entry.kind));
+        let named = |entry: &SeriesEntry| NamedSeries {
+            id: entry.id,
+            metric: entry.metric.clone(),
+            unit: entry.unit.clone(),
+            kind: entry.kind,
+            resource: entry.resource.clone(),
+            resource_name: self.resources.get(&entry.resource).map_or_else(String::new, |r| r.name.clone()),
+            attributes: entry.attributes.clone(),
+        };
+        found.map(named).collect()
     }
 
     /// The SQL table `series`. Closed batches are kept, so that a question costs little.

@@ -1,4 +1,4 @@
-//! Signals at rest: a write-ahead log, rows in memory, Parquet files, SQL.
+//! Signals at rest: a write-ahead log, rows in memory, Parquet files, SQL and PromQL.
 //!
 //! The way of a batch: `Telemetry::append` writes it to the log and answers after the sync; from then on it is
 //! in memory and in every answer. A flush sorts what is in memory into Parquet files, commits them to the
@@ -21,6 +21,7 @@ pub mod ipc;
 mod log;
 mod maintain;
 mod merge;
+mod promql;
 mod query;
 mod read;
 mod replay;
@@ -39,6 +40,10 @@ pub use config::{QueryConfig, RetentionConfig, TelemetryConfig};
 pub use dictionary::{SeenResource, SeriesMeta};
 pub use error::TelemetryError;
 pub use maintain::Maintained;
+pub use promql::{
+    Labels, MetricFamily, PromqlAnswer, PromqlError, PromqlQuery, PromqlSelection, PromqlTimes, Sample,
+    SeriesList, promql_length,
+};
 pub use query::{Column, Position, QueryError, QueryLimits, QueryResult};
 pub use read::{
     Event, EventCursor, EventFilter, EventPage, PointsQuery, Selection, SeriesData, Step, Values,

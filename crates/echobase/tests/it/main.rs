@@ -23,6 +23,7 @@ mod interventions;
 mod ledger;
 mod matrix;
 mod model;
+mod promql;
 mod session;
 mod slo;
 mod surface;

@@ -94,6 +94,18 @@ const PERMITTED: &[(&str, &str)] = &[
     ("get /api/v1/tenants", "x---x-"),
     ("post /api/v1/tenants", "x-----"),
     ("get /metrics", "xxx-x-"),
+    ("get /prometheus/api/v1/label/{name}/values", "xxxxx-"),
+    ("get /prometheus/api/v1/labels", "xxxxx-"),
+    ("post /prometheus/api/v1/labels", "xxxxx-"),
+    ("get /prometheus/api/v1/metadata", "xxxxx-"),
+    ("get /prometheus/api/v1/query", "xxxxx-"),
+    ("post /prometheus/api/v1/query", "xxxxx-"),
+    ("get /prometheus/api/v1/query_range", "xxxxx-"),
+    ("post /prometheus/api/v1/query_range", "xxxxx-"),
+    ("get /prometheus/api/v1/series", "xxxxx-"),
+    ("post /prometheus/api/v1/series", "xxxxx-"),
+    ("get /prometheus/api/v1/status/buildinfo", "xxxxx-"),
+    ("post /prometheus/api/v1/write", "xxx---"),
 ];
 
 /// Anybody, or any signed-in principal for itself.

@@ -88,7 +88,7 @@ impl Engine {
     }
 
     /// Waits until a question may run.
-    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+    pub(crate) async fn place(&self) -> Result<OwnedSemaphorePermit, QueryError> {
         self.places.clone().acquire_owned().await.map_err(|_| QueryError::Stopped)
     }
 
